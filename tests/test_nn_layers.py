@@ -1,0 +1,297 @@
+"""Each layer: shapes of its parameters, values by hand, messages, and everything against PyTorch."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tcnn
+import tinygrad_cnn.nn.functional as F
+from tinygrad_cnn import nn
+from tinygrad_cnn.random import Generator
+
+
+# ── by hand ──
+def test_linear_by_hand():
+    layer = nn.Linear(3, 2)
+    layer.load_state_dict({"weight": [[1, 2, 3], [4, 5, 6]], "bias": [10, 20]})
+    assert layer(tcnn.tensor([[1.0, 0.0, -1.0]])).tolist() == [[8.0, 18.0]]
+    assert layer(tcnn.ones(5, 4, 3)).shape == (5, 4, 2)
+
+
+def test_conv_by_hand():
+    layer = nn.Conv2d(1, 1, (1, 2), stride=(1, 2), bias=False)
+    layer.load_state_dict({"weight": [[[[1.0, 10.0]]]]})
+    assert layer(tcnn.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])).tolist() == [[[[21.0, 43.0]]]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"),
+    [
+        (nn.Linear(3, 2), {"weight": (2, 3), "bias": (2,)}),
+        (nn.Linear(3, 2, bias=False), {"weight": (2, 3)}),
+        (nn.Conv2d(4, 6, (3, 2), groups=2), {"weight": (6, 2, 3, 2), "bias": (6,)}),
+        (nn.Conv2d(4, 6, 5, bias=False), {"weight": (6, 4, 5, 5)}),
+        (
+            nn.BatchNorm1d(3),
+            {"weight": (3,), "bias": (3,), "running_mean": (3,), "running_var": (3,), "num_batches_tracked": ()},
+        ),
+        (nn.BatchNorm2d(3, affine=False, track_running_stats=False), {}),
+        (
+            nn.BatchNorm2d(3, bias=False),
+            {"weight": (3,), "running_mean": (3,), "running_var": (3,), "num_batches_tracked": ()},
+        ),
+        (nn.MaxPool2d(2), {}),
+        (nn.CrossEntropyLoss([1.0, 2.0]), {"weight": (2,)}),
+        (nn.BCEWithLogitsLoss(pos_weight=tcnn.ones(3)), {"pos_weight": (3,)}),
+    ],
+    ids=repr,
+)
+def test_names_and_shapes(layer, shapes):
+    assert {name: t.shape for name, t in layer.state_dict().items()} == shapes
+    assert "num_batches_tracked" not in shapes or layer.num_batches_tracked.dtype == "int64"
+
+
+def test_the_default_dtype_is_float32_and_can_be_chosen():
+    for make in (lambda **k: nn.Linear(3, 2, **k), lambda **k: nn.Conv2d(3, 2, 2, **k), lambda **k: nn.BatchNorm2d(2, **k)):
+        assert {p.dtype.name for p in make().parameters()} == {"float32"}
+        assert {p.dtype.name for p in make(dtype="float64", device="cpu").parameters()} == {"float64"}
+    assert nn.BatchNorm1d(2, dtype=tcnn.float16).running_var.dtype == "float16"
+
+
+def test_batch_norm_running_means_by_hand():
+    layer = nn.BatchNorm1d(1, momentum=0.5, eps=0.0)
+    layer(tcnn.tensor([[1.0], [3.0]]))  # mean 2, unbiased variance 2
+    assert (layer.running_mean.item(), layer.running_var.item()) == (1.0, 1.5)
+    layer(tcnn.tensor([[5.0], [7.0]]))  # mean 6
+    assert (layer.running_mean.item(), layer.running_var.item()) == (3.5, 1.75)
+    assert layer.num_batches_tracked.item() == 2
+    y = layer.eval()(tcnn.tensor([[3.5]]))
+    assert y.item() == 0.0
+    assert layer.num_batches_tracked.item() == 2
+    layer.reset_running_stats()
+    assert (layer.running_mean.item(), layer.running_var.item(), layer.num_batches_tracked.item()) == (0, 1, 0)
+
+
+def test_batch_norm_cumulative_mean():
+    layer = nn.BatchNorm1d(1, momentum=None)
+    for batch in ([1.0, 3.0], [5.0, 7.0], [0.0, 2.0]):
+        layer(tcnn.tensor(batch).reshape(2, 1))
+    assert layer.running_mean.item() == pytest.approx((2 + 6 + 1) / 3)
+
+
+def test_batch_norm_without_running_means_uses_the_batch_in_eval():
+    layer = nn.BatchNorm1d(1, track_running_stats=False, eps=0.0).eval()
+    assert layer(tcnn.tensor([[1.0], [3.0]])).tolist() == [[-1.0], [1.0]]
+
+
+def test_dropout_draws_from_its_generator():
+    layer = nn.Dropout(0.3, generator=Generator(5))
+    first = layer(tcnn.ones(50, 20)).numpy()
+    assert set(np.unique(first.round(5))) == {0.0, np.float32(1 / 0.7).round(5)}
+    assert abs((first == 0).mean() - 0.3) < 0.05
+    assert (first != layer(tcnn.ones(50, 20)).numpy()).any()
+    again = nn.Dropout(0.3, generator=Generator(5))
+    assert (again(tcnn.ones(50, 20)).numpy() == first).all()
+    assert (layer.eval()(tcnn.ones(4)).numpy() == 1).all()
+
+
+def test_a_generator_makes_layers_reproducible():
+    def build(seed):
+        g = Generator(seed)
+        return nn.Sequential(nn.Conv2d(2, 3, 2, generator=g), nn.Linear(4, 3, generator=g))
+
+    a, b, c = build(1), build(1), build(2)
+    assert all((p.numpy() == q.numpy()).all() for p, q in zip(a.parameters(), b.parameters()))
+    assert all((p.numpy() != q.numpy()).any() for p, q in zip(a.parameters(), c.parameters()))
+    tcnn.manual_seed(3)
+    one = nn.Linear(4, 3)
+    tcnn.manual_seed(3)
+    two = nn.Linear(4, 3)
+    assert (one.weight.numpy() == two.weight.numpy()).all()
+    a[0].reset_parameters(Generator(1))
+    assert (a[0].weight.numpy() == b[0].weight.numpy()).all()
+
+
+def test_inplace_is_accepted_and_changes_no_input():
+    for layer in (nn.ReLU(inplace=True), nn.LeakyReLU(0.1, inplace=True), nn.Dropout(0.9, inplace=True)):
+        x = tcnn.tensor([[-1.0, 2.0]])
+        layer(x)
+        assert x.tolist() == [[-1.0, 2.0]]
+        assert "inplace=True" in repr(layer)
+
+
+def test_class_weights_move_with_the_module():
+    loss = nn.CrossEntropyLoss([1.0, 2.0, 3.0]).double()
+    assert loss.weight.dtype == "float64"
+
+
+def test_functional_is_the_same_under_both_names():
+    from tinygrad_cnn import functional
+
+    public = [n for n in dir(functional) if not n.startswith("_") and inspect.isfunction(getattr(functional, n))]
+    assert {"conv2d", "linear", "cross_entropy"} <= set(public)
+    mine = [n for n in public if getattr(functional, n).__module__ == functional.__name__]
+    assert all(getattr(F, name) is getattr(functional, name) for name in mine)
+    assert nn.functional is F
+
+
+# ── messages ──
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: nn.Linear(0, 3), ValueError, "Linear: in_features=0 must be at least 1"),
+        (lambda: nn.Linear(3, 2.5), TypeError, "Linear: out_features=2.5 must be a whole number"),
+        (lambda: nn.Linear(True, 2), TypeError, "in_features=True must be a whole number"),
+        (lambda: nn.Conv2d(4, 6, 3, groups=3), ValueError, "groups=3 does not divide in_channels=4.*must divide 2"),
+        (lambda: nn.Conv2d(4, 6, 3, groups=4), ValueError, "groups=4 does not divide out_channels=6"),
+        (lambda: nn.Conv2d(4, 6, 0), ValueError, "Conv2d: kernel_size=0 must be at least 1"),
+        (lambda: nn.Conv2d(4, 6, (3, 3, 3)), ValueError, r"kernel_size=\(3, 3, 3\) must be one whole number, or two"),
+        (lambda: nn.Conv2d(4, 6, 3, stride=0), ValueError, "stride=0"),
+        (lambda: nn.Conv2d(4, 6, 3, padding=-1), ValueError, "padding=-1 must be at least 0"),
+        (lambda: nn.Conv2d(4, 6, 3, padding="full"), ValueError, 'must be "valid", "same"'),
+        (lambda: nn.Conv2d(4, 6, 3, stride=2, padding="same"), ValueError, "needs stride 1"),
+        (lambda: nn.Conv2d(4, 6, 3, padding_mode="mirror"), ValueError, 'padding_mode=\'mirror\' must be one of "zeros"'),
+        (lambda: nn.MaxPool2d(2, padding=2), ValueError, "padding=2 must be at most half of kernel_size=2"),
+        (lambda: nn.AvgPool2d((2, 0)), ValueError, "AvgPool2d: kernel_size=0"),
+        (lambda: nn.BatchNorm2d(0), ValueError, "BatchNorm2d: num_features=0"),
+        (lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 3)), ValueError, r"BatchNorm2d: x has shape \(2, 3\), it must be \(N, C, H, W\)"),
+        (lambda: nn.BatchNorm1d(3)(tcnn.ones(2, 3, 4, 5)), ValueError, r"it must be \(N, C\) or \(N, C, L\)"),
+        (lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 4, 5, 6)), ValueError, "3"),
+        (lambda: nn.Dropout(1.5), ValueError, "Dropout: p=1.5 must be a probability"),
+        (lambda: nn.Softmax()(tcnn.ones(2, 3)), ValueError, r"write Softmax\(dim=1\)"),
+        (lambda: nn.LogSoftmax()(tcnn.ones(2, 3)), ValueError, r"write LogSoftmax\(dim=1\)"),
+        (lambda: nn.MSELoss(reduction="avg"), ValueError, "MSELoss: reduction='avg' must be one of \"none\", \"mean\", \"sum\""),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=2), ValueError, "label_smoothing=2"),
+        (lambda: nn.Conv2d(3, 6, 3)(tcnn.ones(2, 1, 7, 6)), ValueError, "C=3|3 .*channels"),
+        (lambda: nn.Linear(9, 4)(tcnn.ones(2, 1, 3, 3)), ValueError, "flatten"),
+    ],
+)
+def test_bad_arguments(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+# ── against PyTorch ──
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="NOT CHECKED AGAINST PYTORCH: pip install torch==2.13.0")
+
+
+IMAGE = (4, 6, 9, 7)
+FORWARD = [
+    ("Linear", (7, 5), {}, (4, 3, 7)),
+    ("Linear", (7, 5, False), {}, (4, 7)),
+    ("Conv2d", (6, 4, (3, 2)), {}, IMAGE),
+    ("Conv2d", (6, 4, 3, 2, 1), {}, IMAGE),
+    ("Conv2d", (6, 4, (3, 2), (2, 1), (1, 0), (1, 2)), {"groups": 2}, IMAGE),
+    ("Conv2d", (6, 12, 3), {"groups": 6, "bias": False}, IMAGE),
+    ("Conv2d", (6, 4, (4, 3)), {"padding": "same", "dilation": (1, 2)}, IMAGE),
+    ("Conv2d", (6, 4, 3), {"padding": "valid"}, IMAGE),
+    ("MaxPool2d", (2,), {}, IMAGE),
+    ("MaxPool2d", ((3, 2), (2, 1), (1, 0)), {}, IMAGE),
+    ("MaxPool2d", (3, 2, 1), {"ceil_mode": True, "dilation": (1, 2)}, IMAGE),
+    ("AvgPool2d", (2,), {}, IMAGE),
+    ("AvgPool2d", ((3, 2), 2, (1, 1)), {"count_include_pad": False, "ceil_mode": True}, IMAGE),
+    ("AvgPool2d", (2,), {"divisor_override": 3}, IMAGE),
+    ("BatchNorm1d", (6,), {}, (5, 6)),
+    ("BatchNorm1d", (6,), {"momentum": None, "eps": 1e-3}, (5, 6, 4)),
+    ("BatchNorm2d", (6,), {"momentum": 0.3}, IMAGE),
+    ("BatchNorm2d", (6,), {"affine": False}, IMAGE),
+    ("BatchNorm2d", (6,), {"bias": False}, IMAGE),
+    ("BatchNorm2d", (6,), {"track_running_stats": False}, IMAGE),
+    ("Flatten", (), {}, IMAGE),
+    ("Flatten", (2, 3), {}, IMAGE),
+    ("Identity", (3,), {"what": "ever"}, IMAGE),
+    ("ReLU", (), {}, IMAGE),
+    ("LeakyReLU", (), {}, IMAGE),
+    ("LeakyReLU", (0.3,), {}, IMAGE),
+    ("Sigmoid", (), {}, IMAGE),
+    ("Tanh", (), {}, IMAGE),
+    ("Softmax", (1,), {}, IMAGE),
+    ("LogSoftmax", (), {"dim": -1}, IMAGE),
+    ("Dropout", (0.0,), {}, IMAGE),
+]
+ids = [f"{name}-{i}" for i, (name, *_) in enumerate(FORWARD)]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "args", "options", "shape"), FORWARD, ids=ids)
+def test_same_values_gradients_text_and_state_as_pytorch(torch, name, args, options, shape):
+    ours = getattr(nn, name)(*args, **options).double()
+    theirs = getattr(torch.nn, name)(*args, **options).double()
+    assert repr(ours) == repr(theirs)
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: tuple(v.shape) for k, v in theirs.state_dict().items()}
+    ours.load_state_dict(theirs.state_dict())
+    rng = np.random.default_rng(len(repr(args)))
+    for mode in (True, True, False):
+        x = rng.normal(size=shape)
+        p, q = tcnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        y, z = ours.train(mode)(p), theirs.train(mode)(q)
+        np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-10, atol=1e-12)
+        dy = rng.normal(size=y.shape)
+        ours.zero_grad()
+        theirs.zero_grad()
+        y.backward(dy)
+        z.backward(torch.from_numpy(dy))
+        np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-8, atol=1e-11)
+        for a, b in zip(ours.parameters(), theirs.parameters()):
+            np.testing.assert_allclose(a.grad, b.grad.numpy(), rtol=1e-8, atol=1e-10)
+        for key, value in theirs.state_dict().items():
+            np.testing.assert_allclose(ours.state_dict()[key].numpy(), value.numpy(), rtol=1e-10, err_msg=key)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", [(2, 1), "same"])
+def test_padding_modes_as_pytorch(torch, mode, padding):
+    ours = nn.Conv2d(2, 3, (4, 3), padding=padding, padding_mode=mode, dtype="float64")
+    theirs = torch.nn.Conv2d(2, 3, (4, 3), padding=padding, padding_mode=mode, dtype=torch.float64)
+    assert repr(ours) == repr(theirs)
+    ours.load_state_dict(theirs.state_dict())
+    x = np.random.default_rng(0).normal(size=(2, 2, 6, 5))
+    np.testing.assert_allclose(ours(tcnn.tensor(x)).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-10)
+
+
+LOSSES = [
+    ("CrossEntropyLoss", {"reduction": "sum"}, "classes"),
+    ("CrossEntropyLoss", {"weight": [0.5, 2.0, 1.0], "ignore_index": 1, "label_smoothing": 0.2}, "classes"),
+    ("NLLLoss", {}, "classes"),
+    ("NLLLoss", {"weight": [0.5, 2.0, 1.0], "ignore_index": 2, "reduction": "none"}, "classes"),
+    ("MSELoss", {}, "values"),
+    ("MSELoss", {"reduction": "none"}, "values"),
+    ("BCEWithLogitsLoss", {}, "values"),
+    ("BCEWithLogitsLoss", {"weight": [0.5, 2.0, 1.0], "pos_weight": [3.0, 1.0, 2.0], "reduction": "sum"}, "values"),
+]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "options", "kind"), LOSSES, ids=[f"{n}-{i}" for i, (n, *_) in enumerate(LOSSES)])
+def test_losses_as_pytorch(torch, name, options, kind):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(7, 3))
+    target = rng.integers(0, 3, size=7) if kind == "classes" else rng.uniform(size=(7, 3))
+    tensors = {k: torch.tensor(v, dtype=torch.float64) if isinstance(v, list) else v for k, v in options.items()}
+    ours, theirs = getattr(nn, name)(**options).double(), getattr(torch.nn, name)(**tensors)
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    p, q = tcnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = ours(p, tcnn.tensor(target)), theirs(q, torch.from_numpy(target))
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12)
+    dy = rng.normal(size=y.shape)
+    y.backward(dy)
+    z.backward(torch.tensor(dy))
+    np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", nn.__all__)
+def test_signatures_are_pytorchs(torch, name):
+    """Same names in the same order with the same defaults; deprecated and torch-only arguments may be absent."""
+    ours = getattr(nn, name)
+    if not inspect.isclass(ours) or name == "Parameter":
+        return
+    absent = {"size_average", "reduce", "args", "kwargs"}
+    mine = {n: p.default for n, p in inspect.signature(ours).parameters.items() if n not in {"generator", *absent}}
+    theirs = {n: p.default for n, p in inspect.signature(getattr(torch.nn, name)).parameters.items() if n not in absent}
+    assert mine == theirs

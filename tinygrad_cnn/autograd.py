@@ -1,0 +1,541 @@
+"""The Tensor, and the walk back through the graph that gives every leaf its gradient.
+
+Forward: `apply(operation, *tensors)` runs the operation on the arrays and hangs the operation, which is a node of the
+graph, on the result. Backward: `loss.backward()` visits the nodes in topological order, hands each node the gradient
+of its result, and adds what it returns to the gradients of its parents. That is all of reverse mode.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn import backends, dtypes, kernels
+from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, owner
+from tinygrad_cnn.dtypes import DtypeError
+from tinygrad_cnn.explain import explain_grad
+from tinygrad_cnn.function import Function, GraphError, Leaf, Needs, Node, Version
+from tinygrad_cnn.grad_mode import Origin, enable_grad, is_grad_enabled, no_grad, origin_of, set_grad_enabled
+from tinygrad_cnn.shapes import ShapeError
+from tinygrad_cnn.storage import Storage, copied
+
+__all__ = [
+    "Tensor",
+    "apply",
+    "enable_grad",
+    "explain_grad",
+    "from_numpy",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+    "tensor",
+]
+
+Array = Any
+
+
+class Tensor(Storage):
+    """An array with the memory of how it was computed.
+
+    Args:
+        data: Numbers, nested lists, an array (copied, its format kept) or a tensor. Python floats become float32.
+        dtype: Another number format.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`; None is the default device.
+        requires_grad: Whether `backward` is to compute the gradient for it.
+
+    Raises:
+        DtypeError: For data that are no numbers, or whole numbers that ask for a gradient.
+        ShapeError: For nested lists of unequal lengths.
+
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4., 6.], dtype=float32)
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        data: Any,
+        dtype: Any = None,
+        device: str | Backend | None = None,
+        requires_grad: bool = False,
+    ) -> None:
+        self._data = copied(data, dtype, device)
+        self._node = None
+        self._origin = origin_of("copied with Tensor(...)", (data,)) if isinstance(data, Tensor) else None
+        self._version = Version()
+        if requires_grad:
+            self.requires_grad_()
+
+    @classmethod
+    def _made(cls, data: Array, node: Node | None, version: Version, origin: Origin | None = None) -> Tensor:
+        """A tensor around an array as it is; the quick way in, for results of operations."""
+        tensor = Tensor.__new__(Tensor)
+        tensor._data, tensor._node, tensor._version, tensor._origin = data, node, version, origin
+        return tensor
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient as a plain array, or None: see `explain_grad`."""
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._node is None:
+            if value is None:
+                return
+            raise GraphError("this tensor has no gradient: set requires_grad=True first")
+        if value is not None:
+            value = copied(value, self.dtype, self.backend)
+            if value.shape != self.shape:
+                raise ShapeError(f".grad = …: a gradient of shape {value.shape} for a tensor of shape {self.shape}")
+        self._node.grad = value
+
+    @property
+    def node(self) -> Node | None:
+        """This tensor's place in the graph, or None if it needs no gradient."""
+        return self._node
+
+    @property
+    def grad_fn(self) -> Function | None:
+        """The operation that made this tensor, or None for a leaf."""
+        return self._node if isinstance(self._node, Function) else None
+
+    @property
+    def _name(self) -> str:
+        return self._node.name if self._node is not None else "leaf"
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless an operation with a graph made it."""
+        return not isinstance(self._node, Function)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward computes a gradient for it or through it."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
+        """Ask for this leaf's gradient, or stop asking."""
+        if isinstance(self._node, Function):
+            if not requires_grad:
+                raise GraphError(
+                    f"requires_grad: this tensor is the result of {self._name}, only a leaf can stop asking; "
+                    "use detach() for a tensor without the graph"
+                )
+            return self
+        if not requires_grad:
+            self._node = None
+        elif self._node is None:
+            if not dtypes.is_floating(self.dtype):
+                raise DtypeError(
+                    f"requires_grad: only floating-point numbers have gradients, not {self.dtype}; convert with .float()"
+                )
+            self._node = Leaf(self.shape, self.dtype)
+        return self
+
+    # ---- copies and moves
+
+    def detach(self) -> Tensor:
+        """The same memory without the graph: no gradient flows back through it."""
+        self._version.shared = True
+        return Tensor._made(self._data, None, self._version, origin_of("detach()", (self,)))
+
+    def clone(self) -> Tensor:
+        """A copy with memory of its own; the gradient flows back through it."""
+        return self._apply(Clone(), self)
+
+    # ---- the graph
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Add to `.grad` of every leaf the derivative of this tensor with respect to it.
+
+        Formula: `leaf.grad += Σ gradient · ∂self/∂leaf`.
+
+        Args:
+            gradient: The derivative of what is wanted with respect to this tensor, of its shape; a single number
+                needs none (1).
+            retain_graph: Keep what the operations saved, so that backward can be called again.
+
+        Raises:
+            GraphError: Without a graph, for a tensor of several numbers without a gradient, a second time, or
+                after a saved value was changed in place.
+            ShapeError: For a gradient of another shape.
+
+        Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a survey", section 3.2.
+        """
+        root = self._root("backward", gradient)
+        _walk([root], retain_graph, into_leaves=True)
+
+    def _root(self, caller: str, gradient: Any) -> tuple[Node, Array]:
+        """This tensor's node and the gradient to start from."""
+        if self._node is None:
+            raise GraphError(f"{caller}: {explain_grad(self)}")
+        if gradient is None:
+            if self._data.size != 1:
+                raise GraphError(
+                    f"{caller}: a tensor of shape {self.shape} is not a single number; sum() or mean() it first, or "
+                    f"give the gradient to start from, an array of shape {self.shape}"
+                )
+            return self._node, self.backend.xp.ones(self.shape, dtype=self.dtype)
+        dy = gradient._data if isinstance(gradient, Tensor) else copied(gradient, None, self.backend)
+        if dy.shape != self.shape:
+            raise ShapeError(
+                f"{caller}: the gradient has shape {dy.shape}, the tensor {self.shape}; they must be equal"
+            )
+        return self._node, self.backend.asarray(dy, dtype=self.dtype)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this result, too, in `.grad`."""
+        if self._node is None:
+            raise GraphError(f"retain_grad: {explain_grad(self)}")
+        self._node.retains_grad = True
+
+    def register_hook(self, hook: Callable[[Array], Array | None]) -> RemovableHook:
+        """Call `hook(gradient)` whenever the gradient of this tensor arrives; what it returns replaces the gradient.
+
+        Returns:
+            A handle; `handle.remove()` takes the hook away.
+
+        >>> x = Tensor(1.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda gradient: gradient * 10)
+        >>> (x * 3).backward()
+        >>> x.grad.item()
+        30.0
+        """
+        if self._node is None:
+            raise GraphError(f"register_hook: {explain_grad(self)}")
+        return RemovableHook(self._node, hook)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # ---- operations
+
+    @staticmethod
+    def _apply(operation: Function, *inputs: Any) -> Any:
+        return apply(operation, *inputs)
+
+    @staticmethod
+    def _operands(operation: str, *values: Any, floating: bool = False, number: bool = True) -> Any:
+        """Tensors and numbers in their common format; NotImplemented for what is neither.
+
+        Args:
+            operation: Name for messages.
+            *values: Tensors, arrays, lists and Python numbers.
+            floating: Make whole numbers float32.
+            number: Let Python numbers be; else they become 0-d tensors.
+        """
+        home = next((v.backend for v in values if isinstance(v, Tensor)), None)
+        operands: list[Any] = []
+        for value in values:
+            if isinstance(value, np.generic):
+                value = value.item()
+            if not isinstance(value, (Tensor, bool, int, float)):
+                if not is_array(value) and not isinstance(value, (list, tuple)):
+                    return NotImplemented
+                value = Tensor(value, device=home)
+            operands.append(value)
+        dtype = dtypes.result_type(*((v.dtype, v.ndim) if isinstance(v, Tensor) else v for v in operands))
+        if floating and not dtypes.is_floating(dtype):
+            dtype = dtypes.DEFAULT
+        for i, value in enumerate(operands):
+            if isinstance(value, Tensor):
+                if value.dtype != dtype:
+                    operands[i] = value.to(dtype)
+            elif not number:
+                operands[i] = Tensor(value, dtype, home)
+        return operands
+
+
+class Clone(Function):
+    """A copy."""
+
+    def forward(self, x: Array) -> Array:
+        """The numbers, elsewhere."""
+        return x.copy()
+
+    def backward(self, dy: Array) -> Array:
+        """The gradient as it is."""
+        return dy
+
+
+class RemovableHook:
+    """A hook on a gradient, until `remove()`."""
+
+    _count = 0
+
+    def __init__(self, node: Node, hook: Callable[[Array], Array | None]) -> None:
+        RemovableHook._count += 1
+        self._key = RemovableHook._count
+        if node.hooks is None:
+            node.hooks = {}
+        node.hooks[self._key] = hook
+        self._node = weakref.ref(node)
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        node = self._node()
+        if node is not None and node.hooks:
+            node.hooks.pop(self._key, None)
+
+
+def apply(operation: Function, *inputs: Any) -> Any:
+    """Run an operation on tensors and hang it, as a node of the graph, on the result.
+
+    Args:
+        operation: One instance, used once.
+        *inputs: Tensors; also None or Python numbers where the operation takes them.
+
+    Returns:
+        A tensor; a tuple of tensors if `forward` returned several arrays, of which the first has the gradient.
+    """
+    nodes = tuple(t._node if isinstance(t, Tensor) else None for t in inputs)
+    arrays = [t._data if isinstance(t, Tensor) else t for t in inputs]
+    operation.input_shapes = tuple([a.shape if isinstance(t, Tensor) else None for a, t in zip(arrays, inputs)])
+    backend = _common_backend(operation, inputs)
+    recording = operation.differentiable and is_grad_enabled() and any(n is not None for n in nodes)
+    operation.needs = Needs(operation.input_names, tuple([recording and n is not None for n in nodes]))
+    if recording:
+        operation.parents = nodes
+    operation.check_shapes(operation.input_shapes)
+    operation.check(*arrays)
+    with backend.activate():
+        outputs = operation.forward(*arrays)
+    several = isinstance(outputs, tuple)
+    results = [
+        _wrap(operation, array, inputs, recording and position == 0)
+        for position, array in enumerate(outputs if several else (outputs,))
+    ]
+    if recording:
+        _watch(operation, inputs, results[0])
+    return tuple(results) if several else results[0]
+
+
+def _common_backend(operation: Function, inputs: Sequence[Any]) -> Backend:
+    """The backend all tensors of a call are on."""
+    first: Tensor | None = None
+    for index, tensor in enumerate(inputs):
+        if not isinstance(tensor, Tensor):
+            continue
+        if first is None:
+            first, name = tensor, operation.input_name(index)
+        elif tensor.backend is not first.backend:
+            raise DeviceError(
+                f"{operation.name}: {name} is on {first.device}, {operation.input_name(index)} on {tensor.device}; "
+                "move one with .to(device) (a whole model with model.to(device))"
+            )
+    return backends.get() if first is None else first.backend
+
+
+def _wrap(operation: Function, array: Array, inputs: Sequence[Any], with_node: bool) -> Tensor:
+    """A tensor around one result of an operation, locked, and with the version of the memory it lies in."""
+    if not is_array(array) or isinstance(array, np.generic):  # NumPy reduces 0-d arrays to scalars
+        array = np.asarray(array)
+    version = None
+    if (home := owner(array)) is not array or any(array is t._data for t in inputs if isinstance(t, Tensor)):
+        for tensor in inputs:
+            if isinstance(tensor, Tensor) and owner(tensor._data) is home:  # a view
+                tensor._version.shared = True
+                version = tensor._version
+                if array is tensor._data:
+                    array = array.view()  # locked below, while the input stays as it is
+                break
+    backend_of(array).lock(array)
+    node = origin = None
+    if with_node and dtypes.is_floating(array.dtype):
+        node = operation
+        operation.shape, operation.dtype = array.shape, array.dtype
+    elif not is_grad_enabled():
+        origin = origin_of(f"{operation.name} under no_grad()", inputs)
+    elif not operation.differentiable:
+        origin = origin_of(f"{operation.name}, which has no gradient", inputs)
+    else:
+        origin = origin_of("", inputs) if any(isinstance(t, Tensor) and t._origin for t in inputs) else None
+    return Tensor._made(array, node, version or Version(), origin)
+
+
+def _watch(operation: Function, inputs: Sequence[Any], output: Tensor) -> None:
+    """Note the versions of saved inputs and outputs, and why inputs have no graph."""
+    watched = []
+    for name, array in operation.saved.items():
+        if not is_array(array):
+            continue
+        home = owner(array)
+        for index, tensor in enumerate((*inputs, output)):
+            if isinstance(tensor, Tensor) and owner(tensor._data) is home:
+                what = f"input {operation.input_name(index)}" if index < len(inputs) else f"result (saved as {name})"
+                watched.append((what, tensor._version, tensor._version.count))
+                break
+    operation.watched = tuple(watched)
+    origins = {i: t._origin for i, t in enumerate(inputs) if isinstance(t, Tensor) and t._origin is not None}
+    if origins:
+        operation.origins = origins
+
+
+class _Gradients:
+    """Gradients on their way: added up in place only in arrays this walk has made itself."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[Node, Array] = {}
+        self.own: set[Node] = set()
+
+    def add(self, node: Node, dx: Array) -> None:
+        """One more contribution to a node's gradient."""
+        if dx.dtype != node.dtype:
+            dx = dx.astype(node.dtype)
+        known = self.arrays.get(node)
+        if known is None:
+            self.arrays[node] = dx
+        elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
+            known += dx
+        else:
+            self.arrays[node] = known + dx
+            self.own.add(node)
+
+    def take(self, node: Node) -> Array | None:
+        """The finished gradient of a node: all nodes that use it came before."""
+        dy = self.arrays.pop(node, None)
+        self.own.discard(node)
+        if dy is None or not node.hooks:
+            return dy
+        for hook in list(node.hooks.values()):
+            replaced = hook(_locked_view(dy))
+            if replaced is not None:
+                dy = replaced._data if isinstance(replaced, Tensor) else replaced
+                if getattr(dy, "shape", None) != node.shape:
+                    raise ShapeError(
+                        f"hook on {node.name}: it returned shape {getattr(dy, 'shape', type(dy).__name__)} for a "
+                        f"gradient of shape {node.shape}"
+                    )
+        return dy
+
+
+def _locked_view(array: Array) -> Array:
+    array = np.asarray(array) if isinstance(array, np.generic) else array
+    return backend_of(array).lock(array.view())
+
+
+def _walk(
+    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Sequence[Node] = ()
+) -> dict[Node, Array]:
+    """Reverse mode: from the roots back, each node once, after all nodes that use it.
+
+    Args:
+        roots: Nodes, with the gradients to start from.
+        retain_graph: Keep what operations saved.
+        into_leaves: Add the gradients of leaves to their `.grad`.
+        wanted: Nodes whose gradients to return.
+    """
+    gradients = _Gradients()
+    for node, dy in roots:
+        gradients.add(node, dy)
+    found: dict[Node, Array] = {}
+    order = kernels.toposort(roots[0][0] if len(roots) == 1 else _Join(roots))
+    for node in order:
+        dy = gradients.take(node)
+        if dy is None:
+            continue
+        if node in wanted:
+            found[node] = dy
+        if into_leaves and node.retains_grad:
+            if node.grad is None or isinstance(node, Function):
+                # an array of its own: two leaves may have been handed the same one
+                node.grad = backend_of(dy).xp.array(dy, dtype=node.dtype, copy=True, order="C")
+            else:
+                node.grad += dy
+        if isinstance(node, Function):
+            node.check_unchanged()
+            with backend_of(dy).activate():
+                for parent, dx in zip(node.parents, node.gradients(dy)):
+                    if parent is not None and dx is not None:
+                        gradients.add(parent, dx)
+            if not retain_graph:
+                node.free()
+    return found
+
+
+class _Join(Node):
+    """A node above several roots, so that one topological order covers them."""
+
+    name = "join"
+
+    def __init__(self, roots: Sequence[tuple[Node, Array]]) -> None:
+        self.parents = tuple(node for node, _ in roots)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Derivatives of outputs with respect to inputs, returned instead of added to `.grad`.
+
+    Args:
+        outputs: One tensor or several; their gradients add up.
+        inputs: The tensors to differentiate by; leaves or results.
+        grad_outputs: For each output the gradient to start from; a single number needs none.
+        retain_graph: Keep what the operations saved, to go back again.
+        allow_unused: Return None for an input the outputs do not depend on, instead of an error.
+
+    Returns:
+        One tensor per input.
+
+    Raises:
+        GraphError: As `Tensor.backward`, and for an input without a path from the outputs.
+
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> grad(x * x, x)
+    (tensor(6.),)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None:
+        starts: list[Any] = [None] * len(outputs)
+    else:
+        starts = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
+    if len(starts) != len(outputs):
+        raise ShapeError(f"grad: {len(starts)} grad_outputs for {len(outputs)} outputs")
+    for number, tensor in enumerate(inputs):
+        if tensor._node is None:
+            raise GraphError(f"grad: input {number}: {explain_grad(tensor)}")
+    roots = [output._root("grad", start) for output, start in zip(outputs, starts)]
+    found = _walk(roots, retain_graph, into_leaves=False, wanted=[t._node for t in inputs if t._node is not None])
+    results: list[Tensor | None] = []
+    for number, tensor in enumerate(inputs):
+        dx = found.get(tensor._node) if tensor._node is not None else None
+        if dx is None and not allow_unused:
+            raise GraphError(
+                f"grad: input {number}: {explain_grad(tensor, outputs[0])} (allow_unused=True returns None for it)"
+            )
+        results.append(None if dx is None else Tensor(dx, dtype=tensor.dtype, device=tensor.backend))
+    return tuple(results)
+
+
+tensor = Tensor
+
+
+def from_numpy(array: Array) -> Tensor:
+    """A tensor that shares the array's memory: writing into one changes the other.
+
+    Raises:
+        DtypeError: For an array of another format than the supported ones.
+    """
+    if not is_array(array) or isinstance(array, np.generic):
+        raise TypeError(f"from_numpy: {type(array).__name__} is not an array; use Tensor(...)")
+    dtypes.as_dtype(array.dtype)
+    return Tensor._made(array, None, Version())

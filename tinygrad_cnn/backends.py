@@ -1,0 +1,284 @@
+"""Where arrays live and who computes on them: NumPy on the CPU, CuPy on a GPU, one interface.
+
+Nothing else in the package imports CuPy, and this module does so only when a GPU is asked for. An operation never
+asks which library it runs on: it takes the array namespace `xp` of its arguments, or calls a kernel, and the kernel
+table picks the implementation by `Backend.kernel_sets`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+
+class DeviceError(RuntimeError):
+    """A device that does not exist, cannot be used, or is not the one the other arrays are on."""
+
+
+class Backend:
+    """One array library on one device; this base class is NumPy on the CPU.
+
+    Attributes:
+        name: The device as users write it, such as `"cpu"` or `"cuda:0"`.
+        xp: The array namespace (`numpy`, `cupy`).
+        kernel_sets: Where the kernel table looks for an implementation, first choice first.
+        checks_values: Whether looking at values is cheap. On a GPU it would wait for the device, so that
+            operations check shapes only.
+    """
+
+    name = "cpu"
+    xp: Any = np
+    kernel_sets: tuple[str, ...] = ("cpu", "reference")
+    checks_values = True
+
+    @property
+    def kind(self) -> str:
+        """The device without its number: `"cpu"` or `"cuda"`."""
+        return self.name.partition(":")[0]
+
+    def __repr__(self) -> str:
+        return f"Backend({self.name!r})"
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """Values as an array of this backend; copied only where they are elsewhere or of another dtype."""
+        return np.asarray(to_numpy(values), dtype=dtype)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """The array on the host; the same memory where it is there already."""
+        return np.asarray(array)
+
+    def lock(self, array: Any) -> Any:
+        """Mark an operation's result read-only, so that writing into it by accident is an error."""
+        array.flags.writeable = False
+        return array
+
+    @contextlib.contextmanager
+    def unlocked(self, array: Any) -> Iterator[Any]:
+        """The array, writable inside the block: for the package's own counted in-place changes."""
+        if 0 in array.strides and array.size > 1:
+            raise ValueError("several elements of an expanded tensor share one memory cell; clone() it first")
+        chain = [array]  # a view can be unlocked only after the array it looks into
+        while isinstance(chain[-1].base, np.ndarray):
+            chain.append(chain[-1].base)
+        locked = [a for a in reversed(chain) if not a.flags.writeable]
+        try:
+            for a in locked:
+                a.flags.writeable = True
+            yield array
+        finally:
+            for a in reversed(locked):
+                a.flags.writeable = False
+
+    def activate(self) -> AbstractContextManager[Any]:
+        """Make this device the current one while an operation runs."""
+        return _NOTHING
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all it was asked to do (a CPU already has)."""
+
+    def memory(self) -> dict[str, int]:
+        """Bytes in use and in total on the device, where the library knows them."""
+        return {}
+
+
+_NOTHING: AbstractContextManager[Any] = contextlib.nullcontext()
+CPU = Backend()
+
+
+class CudaBackend(Backend):
+    """CuPy on one NVIDIA GPU."""
+
+    kernel_sets = ("cudnn", "cuda", "reference")
+    checks_values = False
+
+    def __init__(self, cupy: Any, index: int) -> None:
+        self.name = f"cuda:{index}"
+        self.xp = cupy
+        self.index = index
+        self._device = cupy.cuda.Device(index)
+
+    def asarray(self, values: Any, dtype: Any = None) -> Any:
+        """Values as an array on this GPU."""
+        with self._device:
+            if isinstance(values, self.xp.ndarray):
+                moved = values if values.device.id == self.index else values.copy()
+                return moved if dtype is None else moved.astype(dtype, copy=False)
+            return self.xp.asarray(to_numpy(values), dtype=dtype)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """The array copied to the host; waits for the device."""
+        return self.xp.asnumpy(array)
+
+    def lock(self, array: Any) -> Any:
+        """CuPy has no read-only arrays; the array as it is."""
+        return array
+
+    @contextlib.contextmanager
+    def unlocked(self, array: Any) -> Iterator[Any]:
+        """The array as it is."""
+        yield array
+
+    def activate(self) -> AbstractContextManager[Any]:
+        """Make this GPU the current device."""
+        return self._device
+
+    def synchronize(self) -> None:
+        """Wait for the GPU."""
+        self._device.synchronize()
+
+    def memory(self) -> dict[str, int]:
+        """Bytes free and in total on the GPU, and held by CuPy's pool."""
+        free, total = self._device.mem_info
+        pool = self.xp.get_default_memory_pool()
+        return {"free": free, "total": total, "held": pool.total_bytes(), "used": pool.used_bytes()}
+
+
+def cuda_problem() -> str | None:
+    """Why `device="cuda"` cannot be used here, in one sentence; None if it can."""
+    try:
+        import cupy
+    except ImportError as error:
+        return (
+            f"CuPy is not installed ({error}); install it with "
+            '`pip install "tinygrad-cnn[cuda12]"` (or cuda13, matching the driver)'
+        )
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy raises its own classes here, which exist only with a driver
+        return f"CuPy {cupy.__version__} is installed but found no usable GPU: {error}"
+    if not count:
+        return f"CuPy {cupy.__version__} is installed but this machine has no NVIDIA GPU"
+    return None
+
+
+@functools.cache
+def _cuda(index: int) -> CudaBackend:
+    problem = cuda_problem()
+    if problem is not None:
+        raise DeviceError(f'device "cuda:{index}": {problem}. Nothing was moved to the CPU instead')
+    import cupy
+
+    count = cupy.cuda.runtime.getDeviceCount()
+    if index >= count:
+        raise DeviceError(f'device "cuda:{index}": this machine has {count} GPU(s), numbered from 0')
+    return CudaBackend(cupy, index)
+
+
+# device kind → the backend of a device with that number; a further array library registers itself here
+_FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": lambda index: CPU, "cuda": _cuda}
+# array type → the backend an array of this type is on
+_BY_TYPE: dict[type, Callable[[Any], Backend]] = {}
+_register_lock = threading.Lock()
+
+
+def register(kind: str, factory: Callable[[int], Backend], array_type: type, locate: Callable[[Any], Backend]) -> None:
+    """Add an array library.
+
+    Args:
+        kind: The name of its devices, as in `device="kind:0"`.
+        factory: Device number → backend.
+        array_type: The class of its arrays.
+        locate: Array → the backend it is on.
+    """
+    with _register_lock:
+        _FACTORIES[kind] = factory
+        _BY_TYPE[array_type] = locate
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of devices there are."""
+    return tuple(_FACTORIES)
+
+
+def get(device: str | Backend | None = None) -> Backend:
+    """The backend of a device: `"cpu"`, `"cuda"`, `"cuda:1"`; None is the default device.
+
+    Raises:
+        DeviceError: If there is no such device or it cannot be used; it is never replaced silently.
+
+    >>> get("cpu").name
+    'cpu'
+    """
+    if isinstance(device, Backend):
+        return device
+    name = _default_device.get() if device is None else str(device)
+    kind, colon, number = name.partition(":")
+    if kind not in _FACTORIES or (colon and not re.fullmatch(r"\d+", number)):
+        known = ", ".join(f'"{k}"' for k in _FACTORIES)
+        raise DeviceError(f'there is no device "{name}"; use one of {known}, for a GPU with its number as "cuda:1"')
+    return _FACTORIES[kind](int(number or 0))
+
+
+_default_device: ContextVar[str] = ContextVar("default_device", default="cpu")
+
+
+def set_default_device(device: str) -> None:
+    """Make new tensors on this device from now on (in this thread).
+
+    Raises:
+        DeviceError: If the device cannot be used.
+    """
+    _default_device.set(get(device).name)
+
+
+def get_default_device() -> str:
+    """The device new tensors are made on."""
+    return _default_device.get()
+
+
+def backend_of(array: Any) -> Backend:
+    """The backend an array is on.
+
+    Raises:
+        DeviceError: If it is not an array of a known library.
+
+    >>> backend_of(np.zeros(3)).name
+    'cpu'
+    """
+    kind = type(array)
+    if kind is np.ndarray:
+        return CPU
+    locate = _BY_TYPE.get(kind)
+    if locate is not None:
+        return locate(array)
+    if isinstance(array, (np.ndarray, np.generic)):
+        return CPU
+    if kind.__module__.partition(".")[0] == "cupy":
+        return _cuda(array.device.id)
+    raise DeviceError(f"{kind.__module__}.{kind.__qualname__} is not an array of NumPy or CuPy")
+
+
+def is_array(value: Any) -> bool:
+    """True for an array of any library in use."""
+    kind = type(value)
+    return (
+        kind is np.ndarray
+        or kind in _BY_TYPE
+        or isinstance(value, (np.ndarray, np.generic))
+        or (kind.__module__.partition(".")[0] == "cupy" and hasattr(value, "device"))
+    )
+
+
+def namespace(array: Any) -> Any:
+    """The functions for this array: `numpy` or `cupy`."""
+    return backend_of(array).xp
+
+
+def to_numpy(values: Any) -> Any:
+    """An array of any backend on the host; anything else (numbers, lists) as it is."""
+    return backend_of(values).to_numpy(values) if is_array(values) else values
+
+
+def owner(array: Any) -> Any:
+    """The array that owns the memory this one looks into: equal owners mean shared memory."""
+    while getattr(array, "base", None) is not None and is_array(array.base):
+        array = array.base
+    return array

@@ -1,0 +1,21 @@
+"""The command line: `tinygrad-cnn train lenet5`, and looking at what came out.
+
+| file | what it holds |
+|---|---|
+| `app.py` | the program with its options, and how it starts |
+| `console.py` | printing that survives every terminal, and errors as one readable message |
+| `recipes.py` | good settings for each data set |
+| `runs.py` | run directories: made, found, read |
+| `train.py` | `train` |
+| `pictures.py` | what a finished run leaves: figures, graph, page |
+| `measure.py` | `evaluate`, `predict` |
+| `images.py` | any picture as the network's input |
+| `describe.py` | `summary`, `graph` |
+| `doctor.py` | `doctor` |
+
+Commands import what they need when they run, so that `--help` is there at once.
+"""
+
+from tinygrad_cnn.cli.app import app, main
+
+__all__ = ["app", "main"]

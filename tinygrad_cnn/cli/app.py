@@ -1,0 +1,246 @@
+"""The program: its commands, their options and help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinygrad_cnn.cli.console import command, prepare_streams, say
+
+app = typer.Typer(
+    name="tinygrad-cnn",
+    help="Train convolutional networks and see how they work.",
+    epilog="Start with: tinygrad-cnn train lenet5",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Folder with the data files, or to download them to. Without it: TINYGRAD_CNN_DATA, else a cache folder.",
+        show_default=False,
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="Where to compute: cpu, or cuda for an NVIDIA GPU.")
+]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from tinygrad_cnn.about import __version__
+
+        say(f"tinygrad-cnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train convolutional networks and see how they work."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@app.command(
+    "train",
+    epilog="""Examples:
+
+tinygrad-cnn train lenet5
+
+tinygrad-cnn train lenet5 --data mnist --epochs 5
+
+tinygrad-cnn train --resume runs/lenet5-digits-20260131-120000""",
+)
+@command
+def train(
+    model: Annotated[
+        str | None, typer.Argument(help="The network: lenet5.", metavar="[MODEL]", show_default="lenet5")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="What to learn: digits (bundled, no download), mnist, fashion-mnist, cifar10 or cifar100.",
+            metavar="NAME",
+            show_default="digits",
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="NUMBER",
+            help="How often to walk through all training images.",
+            show_default="20 for digits, 3 for mnist",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="NUMBER", help="Images in one step of learning.", show_default="32 for digits, else 64"
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest learning rate: how far a step goes. It rises to this and falls again (one cycle).",
+            metavar="NUMBER",
+            show_default="0.05 for sgd",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            help="How the weights are changed: sgd, adam, adamw or rmsprop.", metavar="NAME", show_default="sgd"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Start of all random numbers: the same seed gives the same network.",
+            show_default="0",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where to compute: cpu, or cuda for an NVIDIA GPU.", metavar="DEVICE", show_default="cpu"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The run directory to make; without it one in runs/ named after model, data and time.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Go on with this run directory, exactly where it was stopped.", metavar="RUN_DIR", show_default=False
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Train a network and keep what came out: weights, curves, pictures.
+
+    Ctrl-C stops after the current step; nothing is lost, and --resume goes on.
+    """
+    from tinygrad_cnn.cli.train import train
+
+    given = {"data": data, "epochs": epochs, "batch_size": batch_size, "lr": lr, "optimizer": optimizer, "seed": seed}
+    train(model, given, data_dir, device, out, resume)
+
+
+@app.command("evaluate")
+@command
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The run directory that train has made.", metavar="RUN_DIR")],
+    data: Annotated[
+        str | None, typer.Option(help="Test images of another data set.", metavar="NAME", show_default="the run's own")
+    ] = None,
+    data_dir: DataDir = None,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> None:
+    """Measure a trained network on the test images it has never learned from."""
+    from tinygrad_cnn.cli.measure import evaluate
+
+    evaluate(run, data, data_dir, device)
+
+
+@app.command("predict", epilog="Example: tinygrad-cnn predict my_digit.png")
+@command
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures in any size, grey or colour.", metavar="IMAGE...")],
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="The run directory of the network.", metavar="RUN_DIR", show_default="the newest one in runs/"
+        ),
+    ] = None,
+    device: Device = "cpu",
+    debug: Debug = False,
+) -> None:
+    """Ask a trained network what it sees in your own pictures.
+
+    A digit should be alone in its picture. Pictures with a light background are inverted.
+    """
+    from tinygrad_cnn.cli.measure import predict
+
+    predict(pictures, run, device)
+
+
+@app.command("summary", epilog="Example: tinygrad-cnn summary lenet5 --input-shape 3x32x32")
+@command
+def summary(
+    model: Annotated[str, typer.Argument(help="The network: lenet5.", metavar="MODEL")],
+    input_shape: Annotated[
+        str | None,
+        typer.Option(help="Channels, rows, columns of one image.", metavar="CxHxW", show_default="the network's own"),
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help="How to write the table: text, markdown or html.", metavar="NAME")
+    ] = "text",
+    debug: Debug = False,
+) -> None:
+    """Print a network's layers: output sizes, weights, parameters, multiply-adds, receptive field."""
+    from tinygrad_cnn.cli.describe import summary
+
+    summary(model, input_shape, format)
+
+
+@app.command("graph", epilog="Example: tinygrad-cnn graph lenet5 --out lenet5.png --level module")
+@command
+def graph(
+    model: Annotated[str, typer.Argument(help="The network: lenet5.", metavar="MODEL")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write: .svg, .png, .pdf or .dot.", metavar="FILE", show_default="<model>.svg"),
+    ] = None,
+    level: Annotated[
+        str,
+        typer.Option(
+            help="op: every operation and parameter; module: parameters inside the box of their layer.", metavar="NAME"
+        ),
+    ] = "op",
+    input_shape: Annotated[
+        str | None,
+        typer.Option(help="Channels, rows, columns of one image.", metavar="CxHxW", show_default="the network's own"),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Images in the step.")] = 1,
+    debug: Debug = False,
+) -> None:
+    """Draw the computation graph of one training step: what backpropagation walks through."""
+    from tinygrad_cnn.cli.describe import graph
+
+    graph(model, out, level, input_shape, batch_size)
+
+
+@app.command("doctor")
+@command
+def doctor(debug: Debug = False) -> None:
+    """Show versions, libraries, threads and GPU of this machine, and what is missing."""
+    from tinygrad_cnn.cli.doctor import doctor
+
+    doctor()
+
+
+def main() -> None:
+    """Runs the program with the arguments of the command line."""
+    prepare_streams()
+    app()

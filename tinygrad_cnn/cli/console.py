@@ -1,0 +1,142 @@
+"""Printing that survives every terminal, and mistakes told in one readable message."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import functools
+import io
+import os
+import shlex
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# What our messages use beyond ASCII, for terminals and pipes that cannot show it (Windows code pages, LANG=C).
+PLAIN = {
+    "×": "x", "·": "*", "−": "-", "–": "-", "→": "->", "…": "...", "≥": ">=", "≤": "<=", "─": "-", "█": "#", "▏": "|",
+    "✓": "ok", "✗": "no", "µ": "u", "“": '"', "”": '"', "’": "'",
+}  # fmt: skip
+
+
+def prepare_streams() -> None:
+    """Lets standard output and error replace characters they cannot encode, instead of ending the program."""
+    codecs.register_error("tinygrad_cnn.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="tinygrad_cnn.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+def console() -> Console:
+    """Where results go: standard output as it is now, so that pipes and tests see it."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Prints a line as it is: no markup in it, no line breaks added (paths can be copied)."""
+    console().print(Text(text, style=style), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Prints a message of an error to standard error."""
+    Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), (text, "red")), soft_wrap=True)
+
+
+def fail(text: str, status: int = 1) -> NoReturn:
+    """Ends the command with a message."""
+    complain(text)
+    raise typer.Exit(status)
+
+
+def stop(status: int) -> NoReturn:
+    """Ends the command without a further message."""
+    raise typer.Exit(status)
+
+
+def wrong(text: str) -> NoReturn:
+    """Ends the command because it was called wrongly (exit status 2, with a hint to `--help`)."""
+    raise typer.BadParameter(text)
+
+
+def chosen(what: str, name: str, allowed: Sequence[str]) -> str:
+    """The allowed name that was meant; capitals, hyphens and underscores do not matter.
+
+    >>> chosen("--data", "Fashion_MNIST", ["mnist", "fashion-mnist"])
+    'fashion-mnist'
+    """
+
+    def key(word: str) -> str:
+        return word.lower().replace("-", "").replace("_", "")
+
+    keys = {key(word): word for word in allowed}
+    if key(name) in keys:
+        return keys[key(name)]
+    near = difflib.get_close_matches(key(name), keys, n=1, cutoff=0.5)
+    meant = f"; did you mean {keys[near[0]]}?" if near else "."
+    wrong(f"{what}: there is no {name!r}{meant} There is {', '.join(allowed)}.")
+
+
+def program() -> str:
+    """How the program was called, for commands the user can repeat."""
+    name = Path(sys.argv[0]).stem
+    return name if name in ("tinygrad-cnn", "tcnn") else "python -m tinygrad_cnn"
+
+
+def quoted(path: Path) -> str:
+    """A path as it must be typed."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
+
+
+def command(function: Command) -> Command:
+    """Makes a user's mistake one message with exit status 1; with `--debug` (or TINYGRAD_CNN_DEBUG=1) all of it."""
+
+    @functools.wraps(function)
+    def run(*args: Any, debug: bool = False, **kwargs: Any) -> Any:
+        try:
+            return function(*args, debug=debug, **kwargs)
+        except KeyboardInterrupt:
+            fail("stopped by Ctrl-C", 130)
+        except Exception as error:
+            message = explained(error)
+            if message is None:
+                raise
+            if debug or os.environ.get("TINYGRAD_CNN_DEBUG", "0") not in ("", "0"):
+                traceback.print_exc()
+            fail(message)
+
+    return run  # type: ignore[return-value]
+
+
+def explained(error: Exception) -> str | None:
+    """The message for an error that a user can do something about; None for one of our own."""
+    from tinygrad_cnn.backends import DeviceError
+    from tinygrad_cnn.data import DataError
+    from tinygrad_cnn.shapes import ShapeError
+    from tinygrad_cnn.training import CheckpointError, NonFiniteError
+    from tinygrad_cnn.viz import RenderError
+
+    if isinstance(error, ShapeError | DataError | CheckpointError | DeviceError | NonFiniteError | RenderError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return str(error) if "pip install" in str(error) else f"{error}; pip install 'tinygrad-cnn[demo]'"
+    if isinstance(error, MemoryError):
+        return f"the memory does not suffice ({error}); a smaller --batch-size needs less"
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    return None

@@ -1,0 +1,99 @@
+"""Any picture as the network's input: grey or colour, any size, dark on light or light on dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_cnn.cli.console import fail
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.data import DataInfo
+
+# Part of the width and height that the digit fills: scikit-learn's touch the edges, MNIST's lie in 20 of 28 pixels.
+INK_FILLS = {"digits": 1.0, "mnist": 20 / 28}
+INK = 0.25  # share of the full contrast from which a pixel counts as ink
+
+
+def read_picture(path: Path, info: DataInfo) -> tuple[np.ndarray, list[str]]:
+    """Reads a picture as one image of a data set, (C, H, W) and normalised.
+
+    Returns:
+        The image, and what was done to the picture, in words.
+    """
+    from tinygrad_cnn.data import transforms
+
+    C, H, W = info.image_shape
+    pixels, done = pixels_of(path, grey=C == 1)
+    if C == 1:
+        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        if np.median(border) > 0.5:
+            pixels = 1 - pixels
+            done.append("inverted, because its background is light and the training images' is dark")
+        low, high = float(pixels.min()), float(pixels.max())
+        if high - low < 0.05:
+            done.append("hardly any contrast in it, so do not trust the answer")
+        elif info.name in INK_FILLS and pixels.shape != (H, W):
+            pixels = (pixels - low) / (high - low)
+            pixels = centred(pixels, INK_FILLS[info.name])
+            done.append("cut to the ink and centred")
+        pixels = pixels[..., None]
+    if pixels.shape[:2] != (H, W):
+        done.append(f"resized to {H}×{W}")
+        pixels = shrunk(squared(pixels), H, W)
+    image = np.ascontiguousarray(np.moveaxis(pixels, -1, 0), dtype=np.float32)  # (H,W,C) -> (C,H,W)
+    return transforms.Normalize(info.mean, info.std)(image), done
+
+
+def pixels_of(path: Path, grey: bool) -> tuple[np.ndarray, list[str]]:
+    """A picture file as numbers from 0 (black) to 1: (H, W) grey or (H, W, 3)."""
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ImportError as error:
+        raise ImportError("reading pictures needs Pillow: pip install 'tinygrad-cnn[demo]'") from error
+    done = []
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)  # as the camera was held
+            if picture.mode.startswith(("I", "F")):  # more than 8 bits: Pillow would cut them off, not scale them
+                wide = np.asarray(picture, dtype=np.float64)
+                picture = Image.fromarray((255 * wide / max(wide.max(), 1)).astype(np.uint8))
+            if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+                picture = picture.convert("RGBA")
+                white = Image.new("RGBA", picture.size, "white")
+                picture = Image.alpha_composite(white, picture)
+                done.append("put on white, because it is partly transparent")
+            pixels = np.asarray(picture.convert("L" if grey else "RGB"), dtype=np.float32) / 255
+    except UnidentifiedImageError:
+        fail(f"{path} is no picture that Pillow can read (PNG, JPEG, GIF, BMP, WebP …)")
+    except Image.DecompressionBombError as error:
+        fail(f"{path} is too large: {error}")
+    return pixels, done
+
+
+def centred(pixels: np.ndarray, fills: float) -> np.ndarray:
+    """The part with ink in the middle of a square of background, of which it fills this share."""
+    rows, columns = (np.flatnonzero((pixels > INK).any(axis=axis)) for axis in (1, 0))
+    ink = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    margin = round(max(ink.shape) * (1 / fills - 1) / 2)
+    return np.pad(squared(ink), margin)
+
+
+def squared(pixels: np.ndarray) -> np.ndarray:
+    """The picture in the middle of a square, with its darkest value beside it."""
+    H, W = pixels.shape[:2]
+    size = max(H, W)
+    top, left = (size - H) // 2, (size - W) // 2
+    widths = [(top, size - H - top), (left, size - W - left), *[(0, 0)] * (pixels.ndim - 2)]
+    return np.pad(pixels, widths, constant_values=float(pixels.min()))
+
+
+def shrunk(pixels: np.ndarray, H: int, W: int) -> np.ndarray:
+    """The picture at another size; every pixel of a large one counts (a mean over areas, not single samples)."""
+    from PIL import Image
+
+    channels: Any = [Image.fromarray(pixels[..., c]) for c in range(pixels.shape[-1])]
+    method = Image.Resampling.BOX if pixels.shape[0] >= 2 * H else Image.Resampling.BILINEAR
+    return np.stack([np.asarray(channel.resize((W, H), method)) for channel in channels], axis=-1)

@@ -1,0 +1,149 @@
+"""What a finished training leaves in its run directory: figures, the graph of a step, a page that shows them all."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_cnn.cli import runs
+from tinygrad_cnn.cli.console import say
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.data import DataLoader, DataSplit
+    from tinygrad_cnn.nn import Module
+    from tinygrad_cnn.training import History
+
+PAGE = "report.html"
+
+
+def leave(
+    run: Path,
+    config: dict[str, Any],
+    model: Module,
+    split: DataSplit,
+    train_loader: DataLoader,
+    test_loader: DataLoader,
+    history: History,
+) -> dict[str, Path]:
+    """Makes all pictures and the page; returns what each is → where it lies.
+
+    Without matplotlib or Graphviz it says so and leaves the rest: the training is not lost with its pictures.
+    """
+    from tinygrad_cnn import training
+
+    predicted, actual, wrong_images = judged(model, test_loader)
+    wrong = predicted != actual
+    classes = split.classes
+    confusion = training.confusion_matrix(predicted, actual, len(classes))
+    figures: dict[str, Path] = {}
+    try:
+        from tinygrad_cnn.viz import plot
+
+        title = f"{config['model']} on {config['data']}"
+        drawn = {
+            "learning curves": plot.learning_curves(history, title=title, validation="test"),
+            "confusion matrix": plot.confusion_matrix(confusion, classes),
+            "filters": plot.filters(model, title=f"filters of the first convolution, {title}"),
+        }
+        if wrong.any():
+            drawn["misclassified"] = plot.misclassified(
+                wrong_images,
+                actual[wrong],
+                predicted[wrong],
+                classes,
+                title=f"{int(wrong.sum()):,} of {len(wrong):,} test images taken for another class",
+            )
+        for what, figure in drawn.items():
+            figures[what] = run / f"{what.replace(' ', '_')}.png"
+            figure.savefig(figures[what])
+    except ImportError as error:
+        say(f"no figures: {error}", style="yellow")
+    figures["graph of a step"] = step_graph(run, model, train_loader)
+    left = {"report": page(run, config, history, figures), **figures}
+    left["history"] = run / runs.HISTORY
+    left["settings"] = run / runs.CONFIG
+    left["checkpoints"] = run / runs.CHECKPOINTS
+    return left
+
+
+def judged(model: Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predicted and actual class of every image, and those images whose class was not recognised."""
+    from tinygrad_cnn import no_grad
+    from tinygrad_cnn.training.loop import evaluating, to_model
+
+    predicted, actual, wrong = [], [], []
+    with evaluating(model), no_grad():
+        for batch in loader:
+            x, y = to_model(model, batch)
+            predicted.append(model(x).numpy().argmax(axis=1))
+            actual.append(y.numpy())
+            wrong.append(x.numpy()[predicted[-1] != actual[-1]])
+    return np.concatenate(predicted), np.concatenate(actual), np.concatenate(wrong)
+
+
+def step_graph(run: Path, model: Module, loader: DataLoader) -> Path:
+    """The graph of one training step's forward pass, from a batch of images to the loss."""
+    from tinygrad_cnn import functional as F
+    from tinygrad_cnn import viz
+    from tinygrad_cnn.training.loop import to_model
+
+    model.train()
+    x, y = to_model(model, next(iter(loader)))
+    path = viz.graph(F.cross_entropy(model(x), y), params=model).save(run / "graph.svg")
+    if path.suffix == ".dot":
+        say(f"no picture of the graph, only its description in {path.name}: {viz.render.REMEDY}", style="yellow")
+    return path
+
+
+def page(run: Path, config: dict[str, Any], history: History, figures: dict[str, Path]) -> Path:
+    """One HTML file beside the pictures that shows them with the settings and the numbers of every epoch."""
+    names = [name for name in history.names if name != "epoch"]
+    head = "".join(
+        f"<th>{html.escape(name.replace('val_', 'test ').replace('_', ' '))}</th>" for name in ["epoch", *names]
+    )
+    rows = "\n".join(
+        f"<tr><td>{record['epoch']}</td>{''.join(f'<td>{_number(record.get(name))}</td>' for name in names)}</tr>"
+        for record in history
+    )
+    shown = "\n".join(
+        f'<h2>{html.escape(what)}</h2>\n<img src="{path.name}" alt="{html.escape(what)}">'
+        for what, path in figures.items()
+        if path.suffix in (".png", ".svg")
+    )
+    title = html.escape(f"{config['model']} on {config['data']}: test accuracy {history.last['val_accuracy']:.2%}")
+    path = run / PAGE
+    path.write_text(
+        f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+img {{ max-width: 100%; height: auto; }}
+table {{ border-collapse: collapse; }}
+td, th {{ padding: 0.15rem 0.8rem; text-align: right; border-bottom: 1px solid #ddd; }}
+pre {{ background: #f5f5f5; padding: 1rem; overflow-x: auto; }}
+</style>
+<h1>{title}</h1>
+{shown}
+<h2>epochs</h2>
+<table>
+<tr>{head}</tr>
+{rows}
+</table>
+<h2>settings</h2>
+<pre>{html.escape(json.dumps(config, indent=2))}</pre>
+</html>
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, int | float) else ""

@@ -1,0 +1,83 @@
+"""Run directories: one per training, with everything that came out of it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_cnn.cli.console import fail
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.nn import Module
+
+RUNS = Path("runs")
+CHECKPOINTS = "checkpoints"
+CONFIG = "config.json"
+HISTORY = "history.json"
+
+
+def new_run(model: str, data: str, out: Path | None) -> Path:
+    """Makes an empty run directory; an existing one is never written into.
+
+    Without `out` it is `runs/<model>-<data>-<date>-<time>`, with a number behind it if that exists.
+    """
+    if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            fail(
+                f"--out {out} exists already, and nothing in it would be overwritten; choose another name, "
+                f"or go on with that run: tinygrad-cnn train --resume {out}"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = f"{model}-{data}-{stamp}"
+    number = 1
+    while True:
+        path = RUNS / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def newest_run() -> Path:
+    """The run directory below `runs/` that was started last."""
+    found = [path.parent for path in RUNS.glob(f"*/{CONFIG}")]
+    if not found:
+        fail(f"there is no run in {RUNS}/ yet; train one first (tinygrad-cnn train lenet5), or name it with --run")
+    return max(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
+
+
+def saved_run(run: Path) -> Any:
+    """The newest good checkpoint of a run, whose `config` holds the settings it was started with.
+
+    `config.json` says the same to people; the checkpoint's copy has a checksum.
+    """
+    from tinygrad_cnn.training import checkpoint
+
+    if not run.is_dir():
+        known = ", ".join(str(path) for path in sorted(RUNS.glob("*")) if (path / CONFIG).is_file())
+        fail(f"there is no run directory {run}" + (f"; there are {known}" if known else ""))
+    if not (run / CHECKPOINTS).is_dir():
+        fail(f"{run} is no run directory of `tinygrad-cnn train`: it has no folder {CHECKPOINTS}")
+    return checkpoint.load(run / CHECKPOINTS)
+
+
+def write_config(run: Path, config: dict[str, Any]) -> None:
+    """Notes the settings a run is started with."""
+    (run / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def trained_model(run: Path, device: str) -> tuple[Module, dict[str, Any]]:
+    """The run's network with the weights of its newest checkpoint, in evaluation mode, and the run's settings."""
+    from tinygrad_cnn import models
+
+    saved = saved_run(run)
+    model = models.create(saved.config["model"], **saved.config["options"])
+    saved.restore(model)
+    model.to(device)
+    model.eval()
+    return model, saved.config

@@ -1,0 +1,207 @@
+"""`train`: from a data set to a run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_cnn.cli import recipes, runs
+from tinygrad_cnn.cli.console import chosen, console, program, quoted, say, stop, wrong
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.data import DataSplit
+
+TEST_BATCH = 250  # images a step when nothing is learned; more does not make it faster
+
+
+def train(
+    model: str | None,
+    given: dict[str, Any],
+    data_dir: Path | None,
+    device: str | None,
+    out: Path | None,
+    resume: Path | None,
+) -> None:
+    """Trains a network, or goes on with a run that was stopped.
+
+    Args:
+        model: The network's name.
+        given: data, epochs, batch_size, lr, optimizer and seed; None where the command line does not say.
+        data_dir: The folder of the data.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`.
+        out: The run directory to make.
+        resume: The run directory to go on with.
+    """
+    from tinygrad_cnn import backends
+
+    started = time.perf_counter()
+    config = settings(model, given) if resume is None else resumed(resume, model, given, out)
+    config["device"] = backends.get(device or config["device"]).name
+    split = load_data(config["data"], data_dir)
+    if resume is None:
+        C, H, W = split.info.image_shape
+        config["options"] = {"num_classes": len(split.classes), "in_channels": C, "image_size": [H, W]}
+        run = runs.new_run(config["model"], config["data"], out)
+        runs.write_config(run, config)
+    else:
+        run = resume
+    learn(run, config, split, started, resume is not None)
+
+
+def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a new run: what was given, and the data set's recipe for the rest."""
+    from tinygrad_cnn import __version__, data, models
+
+    name = chosen("model", model or "lenet5", models.available())
+    data_name = chosen("--data", given["data"] or "digits", data.available())
+    optimizer = chosen("--optimizer", given["optimizer"] or "sgd", recipes.OPTIMIZERS)
+    recipe = recipes.RECIPES[data_name]
+    if given["lr"] is not None and not given["lr"] > 0:
+        wrong(f"--lr {given['lr']:g}: the learning rate must be greater than 0")
+    return {
+        "model": name,
+        "data": data_name,
+        "epochs": given["epochs"] or recipe.epochs,
+        "batch_size": given["batch_size"] or recipe.batch_size,
+        "optimizer": optimizer,
+        "lr": given["lr"] or recipes.LEARNING_RATES[optimizer],
+        "seed": given["seed"] or 0,
+        "shift": recipe.shift,
+        "flip": recipe.flip,
+        "device": "cpu",
+        "version": __version__,
+    }
+
+
+def resumed(run: Path, model: str | None, given: dict[str, Any], out: Path | None) -> dict[str, Any]:
+    """The settings of a run that goes on: exactly those it was started with."""
+    others = [f"--{name.replace('_', '-')}" for name, value in {**given, "out": out}.items() if value is not None]
+    if others:
+        wrong(f"--resume goes on with the settings of {run}; leave out {', '.join(others)}")
+    config = dict(runs.saved_run(run).config)
+    if model is not None and chosen("model", model, [config["model"]]) != config["model"]:
+        wrong(f"{run} trains {config['model']}, not {model}")
+    return config
+
+
+def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, go_on: bool) -> None:
+    """Trains, and leaves and announces what came out; Ctrl-C leaves a checkpoint and says how to go on."""
+    from tinygrad_cnn import models, random, training
+    from tinygrad_cnn.cli import pictures
+    from tinygrad_cnn.data import DataLoader
+    from tinygrad_cnn.kernels.threads import get_num_threads
+
+    seed = config["seed"]
+    model = models.create(config["model"], **config["options"], generator=random.Generator(seed))
+    model.to(config["device"])
+    train_loader = DataLoader(
+        split.train,
+        batch_size=config["batch_size"],
+        shuffle=True,
+        generator=random.Generator(seed, stream=(1,)),
+        transform=recipes.augmentation(config["shift"], config["flip"], split.info),
+    )
+    test_loader = DataLoader(split.test, batch_size=TEST_BATCH)
+    optimizer = recipes.optimizer(config["optimizer"], model.parameters(), config["lr"])
+    steps = config["epochs"] * len(train_loader)
+    threads = f", {get_num_threads()} thread(s)" if config["device"] == "cpu" else ""
+    say(
+        f"{config['model']} ({model.num_parameters():,} parameters) on {split.info.title}: "
+        f"{len(split.train):,} images to learn from, {len(split.test):,} to test with"
+    )
+    say(
+        f"{config['epochs']} epochs of {len(train_loader):,} steps, {config['batch_size']} images each; "
+        f"{config['optimizer']}, learning rate {config['lr']:g}, seed {seed}; {config['device']}{threads}"
+    )
+    say(f"run directory: {run}")
+    say()
+    try:
+        history = training.fit(
+            model,
+            train_loader,
+            optimizer,
+            epochs=config["epochs"],
+            val_loader=test_loader,
+            scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
+            callbacks=[training.ProgressBar(console())],
+            checkpoint_dir=run / runs.CHECKPOINTS,
+            resume=go_on,
+            generator=random.Generator(seed, stream=(2,)),
+            config=config,
+        )
+    except training.Interrupted as stopped:
+        stopped.history.save(run / runs.HISTORY)
+        say()
+        say(f"stopped after {len(stopped.history)} of {config['epochs']} epochs; nothing is lost. To go on:")
+        say(f"  {program()} train --resume {quoted(run)}", style="bold")
+        stop(stopped.exit_code)
+    history.save(run / runs.HISTORY)
+    left = pictures.leave(run, config, model, split, train_loader, test_loader, history)
+    announce(run, config, history, left, len(split.test), time.perf_counter() - started)
+
+
+def announce(
+    run: Path, config: dict[str, Any], history: Any, left: dict[str, Path], tested: int, seconds: float
+) -> None:
+    """The end of a training: how good the network is, where everything lies, what to do next."""
+    from rich.table import Table
+
+    accuracy = history.last["val_accuracy"]
+    say()
+    say(
+        f"test accuracy {accuracy:.2%} ({round(accuracy * tested):,} of {tested:,} images) "
+        f"after {len(history)} epochs; {seconds:.1f} s in all",
+        style="bold green",
+    )
+    say()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("in the run directory", no_wrap=True)
+    table.add_column(str(run), overflow="fold")
+    for what, path in left.items():
+        table.add_row(what, path.name + ("/" if path.is_dir() else ""))
+    console().print(table)
+    say()
+    say("What to try next:", style="bold")
+    other = "mnist" if config["data"] == "digits" else "digits"
+    for line in (
+        f"{program()} evaluate {quoted(run)}",
+        f"{program()} predict my_digit.png --run {quoted(run)}",
+        f"{program()} train {config['model']} --data {other}",
+        f"{program()} summary {config['model']}",
+    ):
+        say(f"  {line}")
+
+
+def load_data(name: str, data_dir: Path | None) -> DataSplit:
+    """The data set, with a progress bar if it must be downloaded."""
+    from tinygrad_cnn import data
+
+    with download_bar() as progress:
+        return data.load(name, data_dir=data_dir, progress=progress)
+
+
+@contextlib.contextmanager
+def download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each file that is downloaded; nothing at all if none is."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, console=console(), transient=True)
+    tasks: dict[str, Any] = {}
+
+    def progress(name: str, received: int, total: int | None) -> None:
+        if name not in tasks:
+            if not tasks:
+                bar.start()
+            say(f"downloading {name}")
+            tasks[name] = bar.add_task(name, total=total)
+        bar.update(tasks[name], completed=received, total=total)
+
+    try:
+        yield progress
+    finally:
+        if tasks:
+            bar.stop()

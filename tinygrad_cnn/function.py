@@ -1,0 +1,230 @@
+"""One operation applied once: a node of the graph, which knows how to compute and how to go back.
+
+`Function` sees arrays only. `forward` computes and saves what `backward` will need; `backward` takes the gradient of
+the result and returns one gradient per input. `Leaf` is the node of a tensor the user made. Both hold the gradient
+that arrived, so that a graph holds no tensors, and an activation nobody saved is freed at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_cnn.shapes import Shape, Signature
+
+Array = Any
+
+
+class GraphError(RuntimeError):
+    """Something the graph of operations does not allow; the message says what, where and what to do instead."""
+
+
+class Version:
+    """How often memory was changed in place, and by whom last; shared by all tensors that look into it."""
+
+    __slots__ = ("count", "shared", "writer")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.writer = ""
+        self.shared = False
+
+    def bump(self, writer: str) -> None:
+        """Note one change."""
+        self.count += 1
+        self.writer = writer
+
+
+class Node:
+    """One place in the graph where a gradient arrives.
+
+    Attributes:
+        parents: The nodes of the inputs, None for an input that wants no gradient.
+        shape: Shape of the tensor this node stands for, and so of its gradient.
+        dtype: Its number format.
+        grad: The gradient, once it arrived: of a leaf, or of a result that was asked to retain it.
+        hooks: Functions that see, and may replace, the gradient as it arrives.
+    """
+
+    name: str = "node"
+    parents: tuple[Node | None, ...] = ()
+    shape: Shape = ()
+    dtype: np.dtype
+    grad: Array | None = None
+    hooks: dict[int, Callable[[Array], Array | None]] | None = None
+    retains_grad: bool = False
+
+
+class Leaf(Node):
+    """The node of a tensor that was not computed: a parameter, or an input that asks for its gradient."""
+
+    name = "leaf"
+    retains_grad = True
+
+    def __init__(self, shape: Shape, dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+
+class Saved(dict[str, Array]):
+    """What an operation kept for its backward: `self.saved.mask`."""
+
+    def __getattr__(self, name: str) -> Array:
+        return self[name]
+
+
+class Needs:
+    """Which inputs want a gradient: `self.needs.weight`, `self.needs[1]`."""
+
+    __slots__ = ("flags", "names")
+
+    def __init__(self, names: tuple[str, ...], flags: tuple[bool, ...]) -> None:
+        self.names, self.flags = names, flags
+
+    def __getattr__(self, name: str) -> bool:
+        try:
+            index = self.names.index(name)
+        except ValueError:
+            raise AttributeError(f"there is no input {name!r}; the inputs are {self.names}") from None
+        return index < len(self.flags) and self.flags[index]
+
+    def __getitem__(self, index: int) -> bool:
+        return self.flags[index]
+
+    def __repr__(self) -> str:
+        return f"Needs({', '.join(f'{n}={f}' for n, f in zip(self.names, self.flags))})"
+
+
+class Function(Node):
+    """An operation; subclasses are dataclasses whose fields are the operation's attributes.
+
+    A subclass defines `forward(self, *arrays)`, which returns one array, or a tuple of which only the first has a
+    gradient, and `backward(self, dy)`, which returns one gradient per input in order (None where none is needed).
+
+    Attributes:
+        signature: The shapes of the inputs, checked before forward; empty where any shape will do.
+        remedies: Letter of the signature (or "rank") → advice in the error message.
+        needs: Which inputs want a gradient.
+        saved: What forward kept, until backward has used it up (`freed`).
+        input_shapes: Shapes of the inputs, None for a Python number or an absent input.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> class Square(Function):
+    ...     def forward(self, x):
+    ...         self.save(x=x)
+    ...         return x * x
+    ...
+    ...     def backward(self, dy):
+    ...         return 2 * self.saved.x * dy
+    >>> x = tcnn.tensor(3.0, requires_grad=True)
+    >>> y = tcnn.apply(Square(), x)
+    >>> y.backward()
+    >>> y.item(), x.grad.item()
+    (9.0, 6.0)
+    """
+
+    signature: ClassVar[str] = ""
+    remedies: ClassVar[dict[str, str]] = {}
+    input_names: tuple[str, ...] = ()
+    variadic: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+
+    needs: Needs = Needs((), ())
+    saved: Saved = Saved()
+    freed: bool = False
+    input_shapes: tuple[Any, ...] = ()
+    # what was saved of inputs and the output: (name in the message, its version object, the version then)
+    watched: tuple[tuple[str, Version, int], ...] = ()
+    # input index → why that input brought no graph along; see autograd.explain_grad
+    origins: dict[int, Any] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if "forward" in cls.__dict__:
+            parameters = list(inspect.signature(cls.forward).parameters.values())[1:]
+            cls.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+            cls.input_names = tuple(p.name for p in parameters)
+
+    def forward(self, *arrays: Array) -> Any:
+        """Arrays in, array out."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: Array) -> Any:
+        """The gradient of the result in, the gradients of the inputs out."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward: its result cannot be differentiated")
+
+    def check(self, *arrays: Array) -> None:
+        """Refuse what the signature cannot express."""
+
+    def save(self, **arrays: Array) -> None:
+        """Keep arrays for backward, under a name."""
+        if any(self.needs.flags):
+            self.saved = Saved({**self.saved, **arrays})
+
+    def attributes(self) -> dict[str, Any]:
+        """The settings of this operation, such as stride and padding."""
+        if not dataclasses.is_dataclass(self):
+            return {}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        """Match the input shapes with the signature."""
+        if not self.signature:
+            return {}
+        named = dict(zip(self.input_names, shapes))
+        return Signature.parse(self.signature).match(self.name, named, self.__dict__ | self.attributes(), self.remedies)
+
+    def check_unchanged(self) -> None:
+        """Refuse to go back with saved values that somebody changed since.
+
+        Raises:
+            GraphError: It names the operation, the argument and the writer.
+        """
+        if self.freed:
+            raise GraphError(
+                f"backward through {self.name} a second time: what it saved was freed after the first; "
+                "call the first one with backward(retain_graph=True), or compute the forward pass again"
+            )
+        for name, version, count in self.watched:
+            if version.count != count:
+                raise GraphError(
+                    f"{self.name}: its {name} was changed in place by {version.writer} after the forward pass, but "
+                    f"{self.name} needs the old values in backward; change a clone() of it, or change it after backward"
+                )
+
+    def gradients(self, dy: Array) -> tuple[Array | None, ...]:
+        """`backward`, with its result checked: one gradient per input, each of the input's shape."""
+        gradients = self.backward(dy)
+        if not isinstance(gradients, tuple):
+            gradients = (gradients,)
+        if len(gradients) != len(self.parents):
+            raise GraphError(
+                f"{self.name}.backward returned {len(gradients)} gradients for {len(self.parents)} inputs "
+                f"({', '.join(self.input_names)}); return one per input, None where none is needed"
+            )
+        for index, (parent, dx) in enumerate(zip(self.parents, gradients)):
+            if parent is None or dx is None:
+                continue
+            if getattr(dx, "shape", None) != parent.shape:
+                raise GraphError(
+                    f"{self.name}.backward returned a gradient of shape {getattr(dx, 'shape', type(dx).__name__)} for "
+                    f"its input {self.input_name(index)} of shape {parent.shape}; they must be equal "
+                    "(kernels.unbroadcast sums over broadcast axes)"
+                )
+        return gradients
+
+    def input_name(self, index: int) -> str:
+        """The name of an input, `x3` for the fourth of many."""
+        fixed = len(self.input_names) - self.variadic
+        return self.input_names[index] if index < fixed else f"{self.input_names[-1]}[{index - fixed}]"
+
+    def free(self) -> None:
+        """Let go of what was saved."""
+        if self.saved:
+            self.saved, self.watched, self.freed = Saved(), (), True

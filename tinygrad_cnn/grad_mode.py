@@ -1,0 +1,98 @@
+"""Whether operations build a graph, and a note of where a graph was cut."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from tinygrad_cnn.function import Node
+
+# Whether operations build a graph; per thread.
+_grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations build a graph now."""
+    return _grad_enabled.get()
+
+
+class set_grad_enabled(contextlib.ContextDecorator):  # PyTorch's name
+    """Build graphs, or not, inside a `with` block or a decorated function; only in this thread."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self._tokens: list[Any] = []
+
+    def _recreate_cm(self) -> set_grad_enabled:  # each call of a decorated function has its own token
+        return set_grad_enabled(self.mode)
+
+    def __enter__(self) -> None:
+        self._tokens.append(_grad_enabled.set(self.mode))
+
+    def __exit__(self, *error: object) -> None:
+        _grad_enabled.reset(self._tokens.pop())
+
+
+class no_grad(set_grad_enabled):
+    """Compute without building a graph: faster, and nothing is kept for backward.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> x = tcnn.tensor(2.0, requires_grad=True)
+    >>> with no_grad():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def __init__(self, function: Any = None) -> None:
+        super().__init__(False)
+        self.function = function
+        if function is not None:  # @no_grad without parentheses
+            functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.function is None:
+            return super().__call__(*args, **kwargs)
+        with no_grad():
+            return self.function(*args, **kwargs)
+
+    def __get__(self, instance: Any, kind: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+class enable_grad(set_grad_enabled):
+    """Build graphs, inside a `no_grad` block."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+class Origin(NamedTuple):
+    """Why a tensor has no graph although it came from tensors with one; for `explain_grad`."""
+
+    how: str
+    where: str
+    source: Callable[[], Node | None]  # a weak reference: an explanation must not keep a graph alive
+
+
+def origin_of(how: str, tensors: Sequence[Any]) -> Origin | None:
+    """The first thing that cut one of these tensors off, or the cut that happens now."""
+    for tensor in tensors:
+        if hasattr(tensor, "_origin"):
+            if tensor._node is not None:
+                return Origin(how, caller(), weakref.ref(tensor._node))
+            if tensor._origin is not None:
+                return tensor._origin
+    return None
+
+
+def caller() -> str:
+    """File and line of the code that called the package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tinygrad_cnn."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

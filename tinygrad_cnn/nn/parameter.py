@@ -1,0 +1,41 @@
+"""A tensor that is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn.autograd import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that a module lists among its parameters as soon as it is one of its attributes.
+
+    Args:
+        data: Its first values: a tensor, an array or numbers; they are copied.
+        requires_grad: False freezes it.
+        dtype: Number format; the data's by default, float32 for Python numbers.
+        device: Where it lives.
+
+    >>> from tinygrad_cnn import nn
+    >>> nn.Parameter([1.0, 2.0]).requires_grad
+    True
+    """
+
+    def __init__(self, data: Any, requires_grad: bool = True, *, dtype: Any = None, device: Any = None) -> None:
+        super().__init__(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """A parameter of its own with the same values; the gradient stays behind, as in PyTorch."""
+        copied: Parameter = super().__deepcopy__(memo)
+        copied.grad = None
+        return copied
+
+
+def zeros(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
+    """A parameter of this shape, to be filled by `nn.init`; float32 by default."""
+    return Parameter(np.zeros(shape, dtype="float32" if dtype is None else dtype), device=device)

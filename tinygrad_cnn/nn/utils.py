@@ -1,0 +1,139 @@
+"""Helpers around parameters: keeping gradients small, all parameters as one vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn import functional as F
+from tinygrad_cnn.autograd import Tensor
+
+
+def _list(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients by one factor, so that together they are no longer than `max_norm`; in place.
+
+    Formula: `dw = dw · min(1, max_norm / (norm + 10⁻⁶))`, `norm` being that of all gradients as one vector.
+
+    Args:
+        parameters: Tensors; those without a gradient do not count.
+        max_norm: The largest length.
+        norm_type: p of the p-norm; `math.inf` takes the largest absolute value.
+        error_if_nonfinite: Raise an error instead of scaling by a norm that is infinite or not a number.
+
+    Returns:
+        The norm before clipping, a 0-d tensor.
+
+    Raises:
+        RuntimeError: If the norm is not finite and `error_if_nonfinite`; nothing was changed.
+
+    Source: Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks", algorithm 1.
+
+    >>> import numpy as np
+    >>> from tinygrad_cnn import nn
+    >>> w = nn.Parameter([0.0, 0.0])
+    >>> w.grad = np.array([3.0, 4.0], dtype="float32")
+    >>> nn.utils.clip_grad_norm_([w], max_norm=1.0).item()
+    5.0
+    >>> w.grad.round(4).tolist()
+    [0.6, 0.8]
+    """
+    having = [p for p in _list(parameters) if p.grad is not None]
+    if not having:
+        return Tensor(0.0)
+    first = having[0].backend
+    norms = [first.asarray(_norm(p.backend.xp, p.grad, norm_type)) for p in having]
+    norm = _norm(first.xp, first.xp.stack(norms), norm_type)
+    if error_if_nonfinite and not math.isfinite(float(norm)):
+        raise RuntimeError(
+            f"clip_grad_norm_: the gradients' norm of order {norm_type} is {float(norm)}, so it cannot be clipped; "
+            "look for overflow, or scale anyway with error_if_nonfinite=False"
+        )
+    # a factor of 1 multiplies as well: looking at it would wait for the device
+    factor = first.xp.minimum(max_norm / (norm + 1e-6), 1.0)
+    for p in having:
+        gradient: Any = p.grad  # `p.grad *= …` would assign, and so copy
+        gradient *= p.backend.asarray(factor, dtype=gradient.dtype)
+    return Tensor(norm, device=having[0].device)
+
+
+def _norm(xp: Any, array: Any, p: float) -> Any:
+    size = abs(array)
+    if p == math.inf:
+        return size.max() if size.size else size.sum()
+    if p == 2:
+        return xp.sqrt((size * size).sum())
+    return (size**p).sum() ** (1 / p)
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit each number in all gradients to ±`clip_value`; in place.
+
+    Args:
+        parameters: Tensors; those without a gradient do not count.
+        clip_value: The limit, at least 0.
+
+    Raises:
+        ValueError: If the limit is negative.
+
+    >>> import numpy as np
+    >>> from tinygrad_cnn import nn
+    >>> w = nn.Parameter([0.0, 0.0])
+    >>> w.grad = np.array([3.0, -0.5], dtype="float32")
+    >>> nn.utils.clip_grad_value_([w], 1.0)
+    >>> w.grad.tolist()
+    [1.0, -0.5]
+    """
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value_: clip_value={clip_value} must be at least 0")
+    for p in _list(parameters):
+        if p.grad is not None:
+            p.grad[...] = p.backend.xp.clip(p.grad, -clip_value, clip_value)
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters behind each other as one vector.
+
+    >>> from tinygrad_cnn import nn
+    >>> nn.utils.parameters_to_vector([nn.Parameter([[1.0, 2.0]]), nn.Parameter([3.0])]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    return F.cat([p.reshape(-1) for p in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write a vector's numbers back into the parameters.
+
+    Args:
+        vec: As many numbers as the parameters hold.
+        parameters: Tensors, in the order of `parameters_to_vector`.
+
+    Raises:
+        ValueError: If the vector is shorter or longer; nothing was changed.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> w = nn.Parameter([[0.0, 0.0]])
+    >>> nn.utils.vector_to_parameters(tcnn.tensor([1.0, 2.0]), [w])
+    >>> w.tolist()
+    [[1.0, 2.0]]
+    """
+    targets = list(parameters)
+    sizes = [math.prod(p.shape) for p in targets]
+    if vec.shape != (sum(sizes),):
+        raise ValueError(f"vector_to_parameters: the vector must have shape ({sum(sizes)},), not {vec.shape}")
+    ends = np.cumsum(sizes)
+    for p, size, end in zip(targets, sizes, ends):
+        with p.backend.activate(), p.writing("vector_to_parameters") as array:
+            array[...] = p.backend.asarray(vec.data[end - size : end], dtype=p.dtype).reshape(p.shape)

@@ -1,0 +1,35 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_cnn import kernels
+from tinygrad_cnn.function import Function
+
+Array = Any
+
+
+@dataclass(eq=False)
+class Dropout(Function):
+    """Each element is dropped with probability p, the others grow by 1/(1 − p), so that the mean stays.
+
+    Which ones is a function of (seed, offset) and the element's place: backward draws the mask again.
+    """
+
+    p: float
+    seed: int
+    offset: int
+
+    def forward(self, x: Array) -> Array:
+        return self.thin(x)
+
+    def backward(self, dy: Array) -> Array:
+        return self.thin(dy)
+
+    def thin(self, x: Array) -> Array:
+        """X with the dropped elements 0; the same ones for x and for its gradient."""
+        if self.p == 1:
+            return x * 0
+        return x * kernels.dropout_keep(x, self.p, self.seed, self.offset) * (1 / (1 - self.p))

@@ -1,0 +1,365 @@
+"""Operations on each element by itself; two arrays are broadcast, and the gradient is summed back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_cnn import kernels
+from tinygrad_cnn.backends import Backend, namespace
+from tinygrad_cnn.function import Function
+from tinygrad_cnn.shapes import Shape, broadcast_shapes
+
+Array = Any
+
+
+class Binary(Function):
+    """Two operands, each an array or one of them a Python number."""
+
+    def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        x, y = shapes
+        if x is not None and y is not None and x != y:
+            broadcast_shapes(self.name, x, y)
+        return {}
+
+    def returned(self, dx: Array, dy: Array) -> tuple[Array | None, ...]:
+        """The gradients, each summed to the shape its operand had before broadcasting."""
+        shapes = self.input_shapes
+        return tuple(
+            kernels.unbroadcast(d, shape) if need and shape is not None else None
+            for d, shape, need in zip((dx, dy), shapes, self.needs.flags)
+        )
+
+
+class Add(Binary):
+    """x + y."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        return x + y
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        return self.returned(dz, dz)
+
+
+class Sub(Binary):
+    """x − y."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        return x - y
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        return self.returned(dz, -dz)
+
+
+class Mul(Binary):
+    """x · y; each is the other's derivative."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        # each is kept only where the other wants a gradient
+        self.save(x=x if self.needs.y else None, y=y if self.needs.x else None)
+        return x * y
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        x, y = self.saved.x, self.saved.y
+        return self.returned(dz * y if self.needs.x else None, dz * x if self.needs.y else None)
+
+
+class Div(Binary):
+    """x / y."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        self.save(x=x if self.needs.y else None, y=y)
+        return x / y
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        x, y = self.saved.x, self.saved.y
+        dx = dz / y
+        return self.returned(dx, -dx * (x / y) if self.needs.y else None)
+
+
+class Pow(Binary):
+    """x to the power of y, both arrays; `dx = y·x^(y−1)`, `dy = x^y·log x`."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        z = x**y
+        self.save(x=x, y=y, z=z)
+        return z
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        x, y, z = self.saved.x, self.saved.y, self.saved.z
+        xp = namespace(dz)
+        dx = dy = None
+        if self.needs.x:  # x⁰ is constant, also at x = 0, where y·x^(y−1) would be 0·∞
+            dx = xp.where(y == 0, 0, dz * y * x ** xp.where(y == 0, 1, y - 1))
+        if self.needs.y:  # 0^y is constant for y ≥ 0, where 0·log 0 would be NaN
+            constant = (x == 0) & (y >= 0)
+            dy = xp.where(constant, 0, dz * z * xp.log(xp.where(constant, 1, x)))
+        return self.returned(dx, dy)
+
+
+@dataclass(eq=False)
+class PowNumber(Function):
+    """x to the power of a Python number n; `dx = n·x^(n−1)`."""
+
+    name = "pow"
+    exponent: float
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return x * x if self.exponent == 2 else x**self.exponent
+
+    def backward(self, dy: Array) -> Array:
+        x, n = self.saved.x, self.exponent
+        if n == 0:  # constant, also at x = 0
+            return dy * 0
+        return dy * (2 * x) if n == 2 else dy * (n * x ** (n - 1))
+
+
+class Remainder(Binary):
+    """x − y·⌊x/y⌋, which has the sign of y."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        self.save(x=x, y=y)
+        return x % y
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        return self.returned(dz, -dz * namespace(dz).floor(self.saved.x / self.saved.y))
+
+
+class Selection(Binary):
+    """One of two operands, element by element; equals share the gradient."""
+
+    def select(self, z: Array, x: Array, y: Array) -> Array:
+        """Remember which operand each element of z is."""
+        self.save(is_x=z == x, is_y=z == y)
+        return z
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        is_x, is_y = self.saved.is_x, self.saved.is_y
+        half = dz * 0.5
+        return self.returned(half * is_x + half * (is_x & ~is_y), half * is_y + half * (is_y & ~is_x))
+
+
+class Maximum(Selection):
+    """The larger of two."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        return self.select(namespace(x).maximum(x, y), x, y)
+
+
+class Minimum(Selection):
+    """The smaller of two."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        return self.select(namespace(x).minimum(x, y), x, y)
+
+
+class Where(Function):
+    """x where the condition holds, else y."""
+
+    def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        condition, x, y = (shape or () for shape in shapes)
+        broadcast_shapes(self.name, condition, broadcast_shapes(self.name, x, y))
+        return {}
+
+    def forward(self, condition: Array, x: Array, y: Array) -> Array:
+        self.save(condition=condition)
+        return namespace(condition).where(condition, x, y)
+
+    def backward(self, dz: Array) -> tuple[Array | None, ...]:
+        condition = self.saved.condition
+        _, x_shape, y_shape = self.input_shapes
+        dx = kernels.unbroadcast(dz * condition, x_shape) if self.needs.x else None
+        dy = kernels.unbroadcast(dz * ~condition, y_shape) if self.needs.y else None
+        return None, dx, dy
+
+
+class Neg(Function):
+    """−x."""
+
+    def forward(self, x: Array) -> Array:
+        return -x
+
+    def backward(self, dy: Array) -> Array:
+        return -dy
+
+
+class Exp(Function):
+    """eˣ, its own derivative."""
+
+    def forward(self, x: Array) -> Array:
+        y = namespace(x).exp(x)
+        self.save(y=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.saved.y
+
+
+class Log(Function):
+    """The natural logarithm; `dx = dy/x`."""
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return namespace(x).log(x)
+
+    def backward(self, dy: Array) -> Array:
+        return dy / self.saved.x
+
+
+class Sqrt(Function):
+    """√x; `dx = dy/(2√x)`."""
+
+    def forward(self, x: Array) -> Array:
+        y = namespace(x).sqrt(x)
+        self.save(y=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return dy / (2 * self.saved.y)
+
+
+class Sin(Function):
+    """The sine, of radians."""
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return namespace(x).sin(x)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * namespace(dy).cos(self.saved.x)
+
+
+class Cos(Function):
+    """The cosine, of radians."""
+
+    def forward(self, x: Array) -> Array:
+        self.save(x=x)
+        return namespace(x).cos(x)
+
+    def backward(self, dy: Array) -> Array:
+        return -dy * namespace(dy).sin(self.saved.x)
+
+
+class Abs(Function):
+    """|x|; at 0 the derivative is taken as 0."""
+
+    def forward(self, x: Array) -> Array:
+        xp = namespace(x)
+        self.save(sign=xp.sign(x))
+        return xp.abs(x)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.saved.sign
+
+
+@dataclass(eq=False)
+class Clamp(Function):
+    """x held between `low` and `high`; outside no gradient comes back."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def forward(self, x: Array) -> Array:
+        xp = namespace(x)
+        y = x if self.low is None else xp.maximum(x, self.low)
+        y = y if self.high is None else xp.minimum(y, self.high)
+        self.save(inside=y == x)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.saved.inside
+
+
+class ReLU(Function):
+    """max(x, 0), the rectified linear unit."""
+
+    name = "relu"
+
+    def forward(self, x: Array) -> Array:
+        y, mask = kernels.relu_forward(x)
+        self.save(mask=mask)  # not x: 1 byte an element, not 4
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return kernels.relu_backward(dy, self.saved.mask)
+
+
+@dataclass(eq=False)
+class LeakyReLU(Function):
+    """x where positive, else `slope`·x."""
+
+    name = "leaky_relu"
+    slope: float = 0.01
+
+    def forward(self, x: Array) -> Array:
+        self.save(mask=x > 0)
+        return namespace(x).where(x > 0, x, x * self.slope)
+
+    def backward(self, dy: Array) -> Array:
+        return namespace(dy).where(self.saved.mask, dy, dy * self.slope)
+
+
+class Sigmoid(Function):
+    """1/(1 + e⁻ˣ)."""
+
+    def forward(self, x: Array) -> Array:
+        y = kernels.sigmoid_forward(x)
+        self.save(y=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return kernels.sigmoid_backward(dy, self.saved.y)
+
+
+class Tanh(Function):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: Array) -> Array:
+        y = kernels.tanh_forward(x)
+        self.save(y=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return kernels.tanh_backward(dy, self.saved.y)
+
+
+class Softplus(Function):
+    """log(1 + eˣ), the smooth ReLU, whose derivative is the sigmoid."""
+
+    def forward(self, x: Array) -> Array:
+        xp = namespace(x)
+        self.save(x=x)
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))  # eˣ itself would overflow
+
+    def backward(self, dy: Array) -> Array:
+        return dy * kernels.sigmoid_forward(self.saved.x)
+
+
+@dataclass(eq=False)
+class Cast(Function):
+    """x in another number format; the walk hands every gradient over in its own tensor's format."""
+
+    dtype_to: np.dtype
+
+    def forward(self, x: Array) -> Array:
+        return x.astype(self.dtype_to)
+
+    def backward(self, dy: Array) -> Array:
+        return dy
+
+
+@dataclass(eq=False)
+class Transfer(Function):
+    """x on another device; its gradient comes back."""
+
+    home: Backend
+    to: Backend
+
+    def forward(self, x: Array) -> Array:
+        return self.to.asarray(x)
+
+    def backward(self, dy: Array) -> Array:
+        return self.home.asarray(dy)

@@ -1,0 +1,396 @@
+"""Every size rule, once: windows that slide over images, and the shapes an operation accepts.
+
+The letters are the ones the code uses everywhere: N samples, C input channels, H×W input rows and columns,
+K filters, R×S kernel rows and columns, P×Q output rows and columns, F features in, D features out.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Shape = tuple[int, ...]
+Ints = int | tuple[int, ...]
+
+
+class ShapeError(ValueError):
+    """Sizes that do not go together; the message names the operation, the sizes, the rule and the remedy."""
+
+
+def _per_axis(what: str, value: Ints, rank: int) -> tuple[int, ...]:
+    values = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(values) == 1:
+        values = values * rank
+    if len(values) != rank or not all(isinstance(v, int) for v in values):
+        raise ShapeError(f"window: {what}={value!r} must be one whole number or {rank} of them, one per axis")
+    return values
+
+
+@dataclass(frozen=True)
+class Window:
+    """A kernel that slides over an image: the only place where the output size is computed.
+
+    Formula: `P = floor((H + pad_before + pad_after − dilation·(kernel − 1) − 1) / stride) + 1`, with ceil
+    instead of floor in `ceil_mode` (a last window that would start in the padding behind is dropped).
+
+    Args:
+        kernel: Rows and columns of the kernel (one number: the same on every axis).
+        stride: Steps of the window, in pixels.
+        padding: Pixels added on both sides, `"valid"` (none) or `"same"` (output as large as the input; the
+            odd pixel goes behind, and stride must be 1).
+        dilation: Distance of neighbouring kernel taps, in pixels.
+        ceil_mode: Round the output size up.
+
+    Raises:
+        ShapeError: If a size is not positive or the numbers of axes differ.
+
+    Source: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", relationship 6 and 15.
+
+    >>> Window(3, stride=2).out(7)
+    3
+    >>> Window((5, 5), padding=2).out(32, 32)
+    (32, 32)
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...] | str
+    dilation: tuple[int, ...]
+    ceil_mode: bool
+
+    def __init__(
+        self,
+        kernel: Ints,
+        stride: Ints = 1,
+        padding: Ints | str = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        if isinstance(kernel, int):
+            kernel = (kernel,)
+        rank = max([len(kernel)] + [len(v) for v in (stride, padding, dilation) if isinstance(v, tuple)])
+        values: dict[str, Any] = {
+            "kernel": _per_axis("kernel", kernel, rank),
+            "stride": _per_axis("stride", stride, rank),
+            "padding": padding if isinstance(padding, str) else _per_axis("padding", padding, rank),
+            "dilation": _per_axis("dilation", dilation, rank),
+            "ceil_mode": ceil_mode,
+        }
+        for name, value in values.items():  # frozen: the fields are set once, here
+            object.__setattr__(self, name, value)
+        for name, least in (("kernel", 1), ("stride", 1), ("dilation", 1), ("padding", 0)):
+            if not isinstance(values[name], str) and min(values[name]) < least:
+                raise ShapeError(f"window: {name}={values[name]} must be at least {least} on every axis")
+        if isinstance(padding, str):
+            if padding not in ("valid", "same"):
+                raise ShapeError(f'window: padding={padding!r} must be "valid", "same" or whole numbers')
+            if padding == "same" and max(self.stride) > 1:
+                raise ShapeError(
+                    f'window: padding="same" needs stride 1, not {self.stride}: with a larger stride the output '
+                    "cannot be as large as the input; give the padding as a number"
+                )
+
+    @property
+    def rank(self) -> int:
+        """Number of axes the window slides along."""
+        return len(self.kernel)
+
+    def __len__(self) -> int:
+        """Number of taps."""
+        return math.prod(self.kernel)
+
+    @property
+    def pads(self) -> tuple[tuple[int, int], ...]:
+        """Pixels added (before, behind) on each axis."""
+        if self.padding == "valid":
+            return ((0, 0),) * self.rank
+        if self.padding == "same":
+            extra = [span - 1 for span in self.spans]
+            return tuple((e // 2, e - e // 2) for e in extra)
+        return tuple((int(p), int(p)) for p in self.padding)
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """Pixels from the first to the last tap: `dilation·(kernel − 1) + 1`."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
+
+    def out(self, *sizes: int, exact: bool = False) -> Any:
+        """Output size: a number for one input size, a tuple for several.
+
+        Args:
+            *sizes: Input sizes, in pixels, one per axis.
+            exact: Refuse sizes for which the last step of the window does not end at the border.
+
+        Raises:
+            ShapeError: If the window is larger than the padded image, or does not fit exactly where asked to.
+
+        >>> Window(3, stride=3).out(7)
+        2
+        >>> Window(3, stride=3).out(7, exact=True)
+        Traceback (most recent call last):
+        tinygrad_cnn.shapes.ShapeError: window: (7 − 3 + 2·0)/3 + 1 = 2.33 doesn't fit; ...
+        """
+        window = self if self.rank == len(sizes) else self.repeated(len(sizes))
+        result = tuple(window._out(axis, size, exact) for axis, size in enumerate(sizes))
+        return result if len(sizes) > 1 else result[0]
+
+    def repeated(self, rank: int) -> Window:
+        """The same one-axis window on `rank` axes."""
+        if self.rank != 1:
+            raise ShapeError(f"window: a kernel {self.kernel} with {self.rank} axes cannot slide along {rank}")
+        padding = self.padding if isinstance(self.padding, str) else self.padding * rank
+        return Window(self.kernel * rank, self.stride * rank, padding, self.dilation * rank, self.ceil_mode)
+
+    def _out(self, axis: int, size: int, exact: bool) -> int:
+        (before, behind), span, stride = self.pads[axis], self.spans[axis], self.stride[axis]
+        room = size + before + behind - span
+        if room < 0:
+            raise ShapeError(
+                f"window: a kernel spanning {span} pixels does not fit into {size} + {before} + {behind} padding; "
+                "use a smaller kernel, less dilation or more padding"
+            )
+        if exact and room % stride:
+            raise ShapeError(
+                f"window: ({size} − {span} + 2·{before})/{stride} + 1 = {room / stride + 1:.2f} doesn't fit; "
+                f"the last {room % stride} pixels would be ignored: change stride or padding"
+            )
+        if not self.ceil_mode:
+            return room // stride + 1
+        steps = -(-room // stride) + 1
+        return steps - 1 if (steps - 1) * stride >= size + before else steps
+
+    def taps(self, *outputs: int) -> Iterator[tuple[Shape, tuple[slice, ...]]]:
+        """Each kernel tap with the pixels of the padded image it meets, over all window positions.
+
+        Args:
+            *outputs: Output sizes, one per axis.
+
+        Yields:
+            The tap's index in the kernel, and one slice per axis that selects `outputs` many pixels.
+
+        >>> list(Window(2, stride=2).taps(3))
+        [((0,), (slice(0, 5, 2),)), ((1,), (slice(1, 6, 2),))]
+        """
+        for tap in itertools.product(*map(range, self.kernel)):
+            starts = [t * d for t, d in zip(tap, self.dilation)]
+            yield (
+                tap,
+                tuple(slice(start, start + s * (n - 1) + 1, s) for start, s, n in zip(starts, self.stride, outputs)),
+            )
+
+    def latex(self, size: int, axis: int = 0) -> str:
+        r"""The output-size formula with its numbers, for a slide or a notebook.
+
+        >>> print(Window(5, padding=2).latex(32))
+        \left\lfloor\frac{32 + 2 + 2 - 5}{1}\right\rfloor + 1 = 32
+        """
+        before, behind = self.pads[axis]
+        ends = ("ceil", "ceil") if self.ceil_mode else ("floor", "floor")
+        fraction = rf"\frac{{{size} + {before} + {behind} - {self.spans[axis]}}}{{{self.stride[axis]}}}"
+        return rf"\left\l{ends[0]}{fraction}\right\r{ends[1]} + 1 = {self._out(axis, size, False)}"
+
+
+@functools.lru_cache(maxsize=4096)
+def window(kernel: Shape, stride: Ints, padding: Ints | str, dilation: Ints, ceil_mode: bool = False) -> Window:
+    """`Window(...)`, remembered: a training step asks for the same few windows again and again."""
+    return Window(kernel, stride, padding, dilation, ceil_mode)
+
+
+def receptive_field(windows: Iterable[Window], axis: int = 0) -> int:
+    """Input pixels one output pixel sees through a stack of windows.
+
+    Formula: `RF_L = RF_{L−1} + (span_L − 1)·∏_{i<L} stride_i`, with `RF_0 = 1`.
+
+    Args:
+        windows: The stack, the one nearest to the image first.
+        axis: The axis to measure along.
+
+    >>> receptive_field([Window(3), Window(3), Window(3)])
+    7
+    """
+    field, jump = 1, 1
+    for w in windows:
+        field += (w.spans[axis] - 1) * jump
+        jump *= w.stride[axis]
+    return field
+
+
+LETTERS = {
+    "N": "samples",
+    "C": "input channels",
+    "H": "rows",
+    "W": "columns",
+    "K": "output channels",
+    "R": "kernel rows",
+    "S": "kernel columns",
+    "P": "output rows",
+    "Q": "output columns",
+    "F": "input features",
+    "D": "output features",
+    "L": "positions",
+}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One array of a signature: its name, its letters, whether it may be absent."""
+
+    name: str
+    dims: tuple[str, ...]
+    optional: bool = False
+
+    @property
+    def layout(self) -> str:
+        """The letters as a shape, `(N, C, H, W)`."""
+        return f"({', '.join(self.dims)})"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The shapes an operation accepts, as data: `"x:NCHW, weight:KC/groupsRS, bias?:K -> NKPQ"`.
+
+    A letter stands for one size and has the same size wherever it appears; `...` stands for any sizes before or behind;
+    `C/groups` is C divided by the operation's attribute `groups`; `?` marks an argument that may be absent.
+
+    >>> sizes = Signature.parse("x:NF, weight:DF, bias?:D -> ND").match("linear", {"x": (2, 3), "weight": (4, 3)})
+    >>> sizes
+    {'N': 2, 'F': 3, 'D': 4}
+    """
+
+    arguments: tuple[Argument, ...]
+    output: tuple[str, ...]
+
+    @classmethod
+    @functools.cache
+    def parse(cls, text: str) -> Signature:
+        """Read a signature; once per text."""
+        inputs, _, output = text.partition("->")
+
+        def letters(dims: str) -> tuple[str, ...]:
+            parts = re.findall(r"\.\.\.|[A-Z](?:/[a-z_]+)?", dims)
+            if "".join(parts) != dims.replace(" ", ""):
+                raise ValueError(f"signature {text!r}: cannot read the dimensions {dims.strip()!r}")
+            return tuple(parts)
+
+        arguments = []
+        for part in inputs.split(","):
+            name, _, dims = part.strip().partition(":")
+            arguments.append(Argument(name.removesuffix("?"), letters(dims), name.endswith("?")))
+        return cls(tuple(arguments), letters(output))
+
+    def match(
+        self,
+        operation: str,
+        shapes: Mapping[str, Shape | None],
+        attributes: Mapping[str, Any] | None = None,
+        remedies: Mapping[str, str] | None = None,
+    ) -> dict[str, int]:
+        """Check shapes against the letters.
+
+        Args:
+            operation: Name for the message.
+            shapes: Argument name → shape, None or absent for an argument that is not given.
+            attributes: Values for divisors such as `groups`.
+            remedies: Letter → advice added to the message.
+
+        Returns:
+            The size of every letter.
+
+        Raises:
+            ShapeError: If a rank or a size does not agree.
+        """
+        sizes: dict[str, int] = {}
+        seen: dict[str, tuple[str, Shape, int]] = {}  # letter → the argument that fixed it
+        for argument in self.arguments:
+            shape = shapes.get(argument.name)
+            if shape is None:
+                if argument.optional:
+                    continue
+                raise ShapeError(f"{operation}: {argument.name} {argument.layout} is missing")
+            for letter, size in self._pairs(operation, argument, shape, remedies or {}):
+                base, _, divisor = letter.partition("/")
+                factor = int((attributes or {})[divisor]) if divisor else 1
+                wanted = size * factor
+                if base not in sizes:
+                    sizes[base] = wanted
+                    seen[base] = (argument.name, shape, size)
+                elif sizes[base] != wanted:
+                    name, other, has = seen[base]
+                    group = f" = {size}·{factor} {divisor}" if divisor else ""
+                    advice = (remedies or {}).get(base, "")
+                    raise ShapeError(
+                        f"{operation}: {argument.name} {shape} wants {base}={wanted}{group} "
+                        f"{LETTERS.get(base, 'entries')}, {name} {other} has {has}" + (f"; {advice}" if advice else "")
+                    )
+        return sizes
+
+    @staticmethod
+    def _pairs(
+        operation: str, argument: Argument, shape: Shape, remedies: Mapping[str, str]
+    ) -> Iterable[tuple[str, int]]:
+        dims: Sequence[str] = argument.dims
+        if dims and dims[0] == "...":
+            dims = dims[1:]
+            if len(shape) >= len(dims):
+                return zip(dims, shape[len(shape) - len(dims) :])
+        elif dims and dims[-1] == "...":
+            dims = dims[:-1]
+            if len(shape) >= len(dims):
+                return zip(dims, shape)
+        if len(shape) != len(dims):
+            advice = remedies.get("rank", "")
+            least = "at least " if "..." in argument.dims else ""
+            raise ShapeError(
+                f"{operation}: {argument.name} must have {least}{len(dims)} dimensions {argument.layout}, "
+                f"it has {len(shape)}: {shape}" + (f"; {advice}" if advice else "")
+            )
+        return zip(dims, shape)
+
+
+def normalise_dims(operation: str, dim: Ints | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Dimensions as non-negative numbers; None means all of them.
+
+    Raises:
+        ShapeError: If a dimension does not exist or appears twice.
+
+    >>> normalise_dims("sum", -1, 4)
+    (3,)
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    for d in dims:
+        # a single number may be "reduced" over dimension 0 or −1, as in PyTorch
+        if not -max(ndim, 1) <= d < max(ndim, 1):
+            raise ShapeError(
+                f"{operation}: there is no dimension {d} in a tensor with {ndim}; use {-max(ndim, 1)}..{max(ndim, 1) - 1}"
+            )
+    positive = tuple(d % ndim for d in dims) if ndim else ()
+    if len(set(positive)) != len(positive):
+        raise ShapeError(f"{operation}: a dimension appears twice in {dims}")
+    return positive
+
+
+def broadcast_shapes(operation: str, x: Shape, y: Shape) -> Shape:
+    """The shape two arrays have together: sizes are equal, or one of them is 1 or absent.
+
+    Raises:
+        ShapeError: It names the axis that does not fit.
+
+    >>> broadcast_shapes("add", (2, 1, 3), (4, 1))
+    (2, 4, 3)
+    """
+    result = []
+    for axis, (a, b) in enumerate(itertools.zip_longest(x[::-1], y[::-1], fillvalue=1), start=1):
+        if a != b and 1 not in (a, b):
+            raise ShapeError(
+                f"{operation}: shapes {x} and {y} cannot be broadcast: axis −{axis} has {a} and {b} entries; "
+                "they must be equal, or one of them 1 (use reshape, unsqueeze or [:, None])"
+            )
+        result.append(b if a == 1 else a)
+    return tuple(result[::-1])

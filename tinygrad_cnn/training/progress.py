@@ -1,0 +1,167 @@
+"""A line that says how training is going: live on a terminal, sparse in a log file."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from tinygrad_cnn.training.callbacks import Callback, Run
+
+_REDRAW_SECONDS = 0.1
+
+
+class ProgressBar(Callback):
+    """Show epoch, batch, loss, accuracy, images a second and the time left.
+
+    On a terminal (or in a notebook) one line changes in place and leaves a summary behind at the end of each
+    epoch. Elsewhere there is that summary, and in between a plain line now and then.
+
+    Args:
+        console: A `rich.console.Console` to print on; by default standard output.
+        plain: True for plain lines, False for the live one; None decides by what the console is.
+        every_seconds: How often a plain line is printed within an epoch.
+    """
+
+    def __init__(self, console: Any = None, plain: bool | None = None, every_seconds: float = 30.0) -> None:
+        self.console = console
+        self.plain = plain
+        self.every_seconds = every_seconds
+        self._live: Any = None
+        self._clock = _Clock()
+
+    def on_train_begin(self, run: Run) -> None:  # noqa: D102
+        if self.console is None:
+            from rich.console import Console
+
+            self.console = Console(highlight=False)
+        if self.plain is None:
+            self.plain = not (self.console.is_terminal or self.console.is_jupyter)
+        self._clock = _Clock()
+
+    def on_epoch_begin(self, run: Run) -> None:  # noqa: D102
+        self._clock.start(run)
+        if not self.plain:
+            from rich.live import Live
+
+            # redrawn by hand: a drawing thread would take the interpreter lock from the training
+            self._live = Live(self._line(run), console=self.console, auto_refresh=False, transient=True)
+            self._live.start()
+            self._live.refresh()
+
+    def on_batch_end(self, run: Run) -> None:  # noqa: D102
+        self._clock.tick(run)
+        if not self._clock.due(self.every_seconds if self.plain else _REDRAW_SECONDS, run):
+            return
+        if self._live is not None:
+            self._live.update(self._line(run), refresh=True)
+        elif self.plain:
+            self._print(
+                f"epoch {run.epoch}/{run.epochs}  {self._position(run)}  {_numbers(run.logs)}  "
+                f"{self._speed(run)}"
+            )
+
+    def on_epoch_end(self, run: Run) -> None:  # noqa: D102
+        self._clock.finish()
+        self._close()
+        record = {name: value for name, value in run.logs.items() if name not in _NOT_SHOWN}
+        self._print(
+            f"epoch {run.epoch}/{run.epochs}  {_numbers(record)}  lr {run.logs['lr']:.3g}  "
+            f"{run.logs['images_per_second']:,.0f} images/s  {duration(run.logs['seconds'])}"
+        )
+
+    def on_train_end(self, run: Run) -> None:  # noqa: D102
+        self._close()
+        if run.outcome == "stopped":
+            self._print(f"stopped: {run.stop_reason}")
+
+    def _close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self, run: Run) -> Any:
+        from rich.progress_bar import ProgressBar as Bar
+        from rich.table import Table
+        from rich.text import Text
+
+        line = Table.grid(padding=(0, 2, 0, 0))
+        cells: list[Any] = [Text(f"epoch {run.epoch}/{run.epochs}", no_wrap=True)]
+        if run.batches:
+            width = min(30, max(5, self.console.width - 75))
+            cells.append(Bar(total=run.batches, completed=run.batch, width=width))
+        cells += [
+            Text(text, no_wrap=True) for text in (self._position(run), _numbers(run.logs), self._speed(run))
+        ]
+        line.add_row(*cells)
+        return line
+
+    def _position(self, run: Run) -> str:
+        return f"{run.batch}/{run.batches}" if run.batches else f"batch {run.batch}"
+
+    def _speed(self, run: Run) -> str:
+        left = self._clock.seconds_left(run)
+        speed = f"{run.images_per_second:,.0f} images/s" if run.images_per_second else ""
+        return speed if left is None else f"{speed}  ETA {duration(left)}"
+
+
+class _Clock:
+    """When to draw, and how long the rest will take: at this epoch's speed, validation as in the last one."""
+
+    def __init__(self) -> None:
+        self._validation = 0.0
+        self._drawn = -math.inf
+        self.start(None)
+
+    def start(self, run: Run | None) -> None:
+        self._started = self._now = self._drawn = time.perf_counter()
+        self._first = self._batches = run.batch if run else 0
+
+    def tick(self, run: Run) -> None:
+        self._now = time.perf_counter()
+        self._batches = run.batch
+
+    def due(self, seconds: float, run: Run) -> bool:
+        if self._now - self._drawn < seconds and run.batch != run.batches:
+            return False
+        self._drawn = self._now
+        return True
+
+    def finish(self) -> None:
+        self._validation = time.perf_counter() - self._now
+
+    def seconds_left(self, run: Run) -> float | None:
+        done = self._batches - self._first
+        if not done or not run.batches:
+            return None
+        batches = run.batches * (run.epochs - run.epoch) + run.batches - run.batch
+        return batches * (self._now - self._started) / done + (run.epochs - run.epoch + 1) * self._validation
+
+
+_NOT_SHOWN = ("epoch", "lr", "seconds", "images_per_second")
+
+
+def _numbers(values: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {_number(name, value)}" for name, value in values.items())
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("accuracy") and 0 <= value <= 1:
+        return f"{100 * value:.2f} %"
+    return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them.
+
+    >>> duration(3.21), duration(75), duration(7384)
+    ('3.2 s', '1:15', '2:03:04')
+    """
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

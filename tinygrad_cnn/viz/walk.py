@@ -1,0 +1,200 @@
+"""From the nodes of a computation to boxes and arrows: the walk, folding into modules, collapsing the middle."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+from tinygrad_cnn.autograd import Tensor
+from tinygrad_cnn.function import Function, Node
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.nn import Module
+
+Kind = Literal["operation", "module", "parameter", "data", "collapsed"]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box: an operation, a parameter, data without a gradient, or many operations collapsed into one."""
+
+    kind: Kind
+    title: str
+    shape: Shape | None = None
+    dtype: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> str:
+        """Shape and type of the values: `2×6×28×28 float32`."""
+        return f"{shape_text(self.shape)} {self.dtype}".strip()
+
+    @property
+    def text(self) -> str:
+        """The box in one line, as the SVG's tooltip says it: `conv2d, 2×6×28×28 float32, stride 1`."""
+        return ", ".join(part for part in (self.title, self.size, *self.details) if part)
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """An arrow between two positions in the list of boxes, from what was computed first to what uses it."""
+
+    source: int
+    target: int
+    name: str = ""
+    shape: Shape | None = None
+    count: int = 1
+
+
+def leaf_names(params: Module | Mapping[str, Tensor] | None) -> dict[int, str]:
+    """The identity of each leaf's node → its name; a parameter that two modules share keeps both names."""
+    if params is None:
+        return {}
+    named = params.items() if isinstance(params, Mapping) else params.named_parameters(remove_duplicate=False)
+    names: dict[int, str] = {}
+    for name, leaf in named:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"graph: params[{name!r}] must be a Tensor, got {type(leaf).__name__}")
+        if leaf.node is not None:
+            key = id(leaf.node)
+            names[key] = f"{names[key]} = {name}" if key in names else str(name)
+    return names
+
+
+def walk(root: Node, names: Mapping[int, str]) -> tuple[list[Box], list[Arrow]]:
+    """One box for every node, and one for every input without a node (data), just before the operation it enters."""
+    boxes: list[Box] = []
+    arrows: list[Arrow] = []
+    place: dict[int, int] = {}
+    for node in topological(root):
+        if isinstance(node, Function):
+            sources = []
+            for i, (parent, shape) in enumerate(zip(node.parents, node.input_shapes)):
+                name = node.input_name(i)
+                if parent is not None:
+                    sources.append((place[id(parent)], name, parent.shape))
+                elif shape is not None:  # None: a Python number
+                    boxes.append(Box("data", name, shape))
+                    sources.append((len(boxes) - 1, name, shape))
+            arrows += [Arrow(source, len(boxes), name, shape) for source, name, shape in sources]
+            box = Box("operation", node.name, node.shape, str(node.dtype), attributes(node))
+        else:
+            box = Box("parameter", names.get(id(node), "leaf"), node.shape, str(node.dtype))
+        place[id(node)] = len(boxes)
+        boxes.append(box)
+    return boxes, arrows
+
+
+def topological(root: Node) -> list[Node]:
+    """Every node once, parents before children, without recursion: chains may be 100,000 operations long."""
+    order: list[Node] = []
+    seen = {id(root)}
+    stack = [(root, iter(root.parents))]
+    while stack:
+        node, parents = stack[-1]
+        for parent in parents:
+            if parent is not None and id(parent) not in seen:
+                seen.add(id(parent))
+                stack.append((parent, iter(parent.parents)))
+                break
+        else:
+            order.append(node)
+            stack.pop()
+    return order
+
+
+def fold(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> tuple[list[Box], list[Arrow]]:
+    """Parameters named `module.name` that only one operation uses move into its box, named as the module."""
+    uses = Counter(arrow.source for arrow in arrows)
+    owner = {
+        arrow.source: arrow.target
+        for arrow in arrows
+        if uses[arrow.source] == 1 and boxes[arrow.source].kind == "parameter" and "." in boxes[arrow.source].title
+    }
+    inside: dict[int, list[Box]] = {}
+    for parameter, operation in owner.items():
+        inside.setdefault(operation, []).append(boxes[parameter])
+    folded: list[Box] = []
+    place: dict[int, int] = {}
+    for i, box in enumerate(boxes):
+        if i in owner:
+            continue
+        if i in inside:
+            names = [p.title.rpartition(".") for p in inside[i]]
+            lines = tuple(f"{name} {shape_text(p.shape)}" for (*_, name), p in zip(names, inside[i]))
+            box = replace(box, kind="module", title=names[0][0], details=(box.title, *box.details, *lines))
+        place[i] = len(folded)
+        folded.append(box)
+    place.update((parameter, place[operation]) for parameter, operation in owner.items())
+    return folded, _moved(arrows, place)
+
+
+def collapse(boxes: Sequence[Box], arrows: Sequence[Arrow], ends: int) -> tuple[list[Box], list[Arrow]]:
+    """Keeps the first and the last boxes, `ends` of each, and makes everything between them one box.
+
+    The list is in topological order, so making one box of neighbours in the list never closes a cycle.
+    """
+    first, last = ends, len(boxes) - ends
+    hidden = Counter("operation" if box.kind == "module" else box.kind for box in boxes[first:last])
+    operations = hidden.pop("operation", 0)
+    middle = f"… {operations:,} operation{'s' * (operations != 1)} …"
+    others = tuple(f"{n:,} {kind}{'s' * (n != 1 and kind == 'parameter')}" for kind, n in sorted(hidden.items()))
+    place = {i: i if i < first else max(first, i - last + first + 1) for i in range(len(boxes))}
+    moved = _moved(arrows, place)
+    merged: dict[tuple[int, int], Arrow] = {}
+    for arrow in moved:
+        pair = arrow.source, arrow.target
+        if pair in merged:
+            merged[pair] = replace(merged[pair], name="", shape=None, count=merged[pair].count + 1)
+        elif first in pair:
+            merged[pair] = arrow
+    kept = [arrow for arrow in moved if first not in (arrow.source, arrow.target)]
+    return [*boxes[:first], Box("collapsed", middle, details=others), *boxes[last:]], [*kept, *merged.values()]
+
+
+def _moved(arrows: Iterable[Arrow], place: Mapping[int, int]) -> list[Arrow]:
+    """The arrows between the new positions, without those that now lie inside one box."""
+    moved = (replace(arrow, source=place[arrow.source], target=place[arrow.target]) for arrow in arrows)
+    return [arrow for arrow in moved if arrow.source != arrow.target]
+
+
+def describe(boxes: Sequence[Box]) -> str:
+    """What was counted, for the caption and for screen readers: `13 operations, 10 parameters (61,706 numbers)`."""
+    kinds = Counter(box.kind for box in boxes)
+    parameters = [box for box in boxes if box.kind == "parameter"]
+    numbers = sum(prod(box.shape or ()) for box in parameters)
+    said = f"{kinds['operation']:,} operation{'s' * (kinds['operation'] != 1)}"
+    if parameters:
+        said += f", {len(parameters):,} parameter{'s' * (len(parameters) != 1)} ({numbers:,} numbers)"
+    return said
+
+
+def attributes(operation: Function) -> tuple[str, ...]:
+    """The operation's attributes, without those that switch something off (dilation 1, groups 1, None, False)."""
+    said = ((name, value) for name, value in operation.attributes().items() if value is not None and value is not False)
+    texts = ((name, attribute_text(value)) for name, value in said)
+    return tuple(f"{name} {text}" for name, text in texts if not (name in ("dilation", "groups") and text == "1"))
+
+
+def attribute_text(value: Any) -> str:
+    """An attribute in a few characters: `(2, 2)` as 2, an array as its type and shape."""
+    if isinstance(value, tuple | list) and value and all(type(v) is int for v in value):
+        text = str(value[0]) if len(set(value)) == 1 and len(value) > 1 else f"({', '.join(map(str, value))})"
+    elif hasattr(value, "shape") and hasattr(value, "dtype"):
+        text = f"{shape_text(tuple(value.shape))} {value.dtype}"
+    elif isinstance(value, float):
+        text = f"{value:g}"
+    else:
+        text = str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def shape_text(shape: Shape | None) -> str:
+    """A shape as people say it: `64×6×28×28`, `scalar` for `()`, nothing for None."""
+    if shape is None:
+        return ""
+    return "×".join(str(size) for size in shape) if shape else "scalar"

@@ -109,9 +109,7 @@ def test_everything_comes_back_bitwise_in_fresh_objects(tmp_path):
 
 def test_state_json_is_strict_and_readable(tmp_path):
     model, optimizer, _ = trained()
-    checkpoint.save(
-        tmp_path, model, optimizer=optimizer, progress={"lr": float("nan")}, config={"name": "ŷ \udc80"}
-    )
+    checkpoint.save(tmp_path, model, optimizer=optimizer, progress={"lr": float("nan")}, config={"name": "ŷ \udc80"})
 
     def refuse(name):
         raise AssertionError(f"{name} is not JSON")
@@ -154,9 +152,9 @@ def test_a_model_on_its_own_is_enough(tmp_path):
 def test_a_checkpoint_of_another_model_lists_the_differences_and_changes_nothing(tmp_path):
     model, optimizer, _ = trained()
     checkpoint.save(tmp_path, model, optimizer=optimizer)
-    other = nn.Sequential(
-        nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3, bias=False), nn.Linear(3, 2)
-    ).to("float64")
+    other = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3, bias=False), nn.Linear(3, 2)).to(
+        "float64"
+    )
     other_optimizer = optim.SGD(other.parameters(), lr=0.3)
     before = states(other, other_optimizer)
     with pytest.raises(CheckpointError) as caught:
@@ -188,9 +186,7 @@ def test_when_the_last_part_does_not_fit_the_first_ones_are_put_back(tmp_path):
     Stubborn.__name__ = "Generator"
     generator = Stubborn(2)
     before = states(fresh, fresh_optimizer, fresh_scheduler, generator)
-    with pytest.raises(
-        CheckpointError, match=r"its generator state does not fit .* nothing was loaded. not this one"
-    ):
+    with pytest.raises(CheckpointError, match=r"its generator state does not fit .* nothing was loaded. not this one"):
         checkpoint.load(tmp_path).restore(fresh, fresh_optimizer, fresh_scheduler, generator)
     assert states(fresh, fresh_optimizer, fresh_scheduler, generator) == before
 
@@ -199,13 +195,9 @@ def test_parameter_groups_that_do_not_fit_change_nothing(tmp_path):
     model, optimizer, _ = trained()
     checkpoint.save(tmp_path, model, optimizer=optimizer)
     fresh = net(seed=4)
-    halves = optim.SGD(
-        [{"params": list(fresh[0].parameters())}, {"params": list(fresh[2].parameters())}], lr=0.1
-    )
+    halves = optim.SGD([{"params": list(fresh[0].parameters())}, {"params": list(fresh[2].parameters())}], lr=0.1)
     before = states(fresh, halves)
-    with pytest.raises(
-        CheckpointError, match=r"its optimizer state does not fit this SGD; nothing was loaded"
-    ):
+    with pytest.raises(CheckpointError, match=r"its optimizer state does not fit this SGD; nothing was loaded"):
         checkpoint.load(tmp_path).restore(fresh, halves)
     assert states(fresh, halves) == before
 
@@ -222,9 +214,7 @@ def test_damage_falls_back_to_the_one_before_and_names_the_file(tmp_path):
     first, second, third = checkpoint.checkpoints(tmp_path)
     assert checkpoint.load(tmp_path).config == 5
     (third / "state.json").write_bytes((third / "state.json").read_bytes()[:-5])
-    with pytest.warns(
-        TinygradCnnWarning, match=r"using \S*checkpoint-000002 .*\n.*checkpoint-000003\S*state.json has"
-    ):
+    with pytest.warns(TinygradCnnWarning, match=r"using \S*checkpoint-000002 .*\n.*checkpoint-000003\S*state.json has"):
         assert checkpoint.load(tmp_path).config == 4
     (second / "MANIFEST.json").unlink()
     with pytest.warns(
@@ -241,9 +231,7 @@ def test_damage_falls_back_to_the_one_before_and_names_the_file(tmp_path):
         checkpoint.load(first)  # asked for by name: no other one is taken
 
 
-@pytest.mark.parametrize(
-    "name", ["model.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json"]
-)
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json"])
 def test_no_flipped_bit_or_truncation_is_loaded(tmp_path, name):
     model, optimizer, scheduler = trained()
     path = checkpoint.save(tmp_path, model, optimizer=optimizer, scheduler=scheduler)

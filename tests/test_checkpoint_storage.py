@@ -23,9 +23,7 @@ def written(tmp_path):
 
 
 def snapshot(directory):
-    return {
-        str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()
-    }
+    return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
 
 
 def test_what_is_written_is_read_and_numbers_go_up(tmp_path):
@@ -198,9 +196,7 @@ def test_a_full_disk_in_a_real_process(tmp_path):
         except storage.CheckpointError as error:
             print(error)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
     assert "big: File too large" in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-000001"]
     assert storage.read(tmp_path / "checkpoint-000001") == {"a": b"x" * 1000}

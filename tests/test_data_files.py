@@ -1,8 +1,6 @@
 """The file formats and their errors, and downloads from a server that misbehaves in every way."""
 
 import contextlib
-import dataclasses
-import functools
 import gzip
 import hashlib
 import http.server
@@ -19,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -421,13 +419,13 @@ def test_download_reports_its_progress(tmp_path, mirror):
 def test_no_mirror_and_unreachable_mirror_are_data_errors(tmp_path):
     with pytest.raises(DataError, match="no mirror is known"):
         download.fetch(FILE, [], tmp_path)
-    with pytest.raises(DataError, match="cannot be reached: .*refused"):
+    with pytest.raises(DataError, match=r"cannot be reached: .*refused"):
         download.fetch(FILE, ["http://127.0.0.1:1/"], tmp_path)
 
 
 def test_full_or_unwritable_disk_is_not_blamed_on_the_mirror(tmp_path, mirror, served, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(DataError, match="cannot write .*TINYGRAD_CNN_DATA"):
+    with pytest.raises(DataError, match=r"cannot write .*TINYGRAD_CNN_DATA"):
         download.fetch(FILE, mirror("good"), tmp_path / "file" / "below")
     assert served.requests == []
 
@@ -486,8 +484,3 @@ def test_process_killed_while_downloading_leaves_no_file_under_the_final_name(tm
     (left,) = os.listdir(tmp_path)
     assert left.endswith(".part")
     assert read_content(download.fetch(FILE, mirror("good"), tmp_path)) == CONTENT
-
-
-# The catalogue's classes over such servers are in test_data.py; these are shared with it.
-remote = functools.partial(dataclasses.replace)
-settings.register_profile("data", deadline=None)

@@ -79,14 +79,12 @@ def test_every_parameter_gets_a_gradient_and_a_batch_can_be_learnt_by_heart():
     x = tcnn.Tensor(rnd.Generator(2).normal((10, 1, 28, 28)).astype(np.float32))
     y = tcnn.arange(10)
     optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    for step in range(40):
+    for step in range(80):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
         if step == 0:
-            dead = [
-                name for name, p in model.named_parameters() if p.grad is None or not np.abs(p.grad).sum() > 0
-            ]
+            dead = [name for name, p in model.named_parameters() if p.grad is None or not np.abs(p.grad).sum() > 0]
             assert dead == []
         optimizer.step()
     assert loss.item() < 0.1
@@ -104,9 +102,7 @@ def test_create_says_what_was_meant():
         models.create("lenett5")
     with pytest.raises(ValueError, match=r"no model 'transformer'; there is lenet5"):
         models.create("transformer")
-    with pytest.raises(
-        TypeError, match=r"no option 'imagesize' \(did you mean 'image_size'\?\); it has variant, "
-    ):
+    with pytest.raises(TypeError, match=r"no option 'imagesize' \(did you mean 'image_size'\?\); it has variant, "):
         models.create("lenet5", imagesize=28)
 
 

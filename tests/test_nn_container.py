@@ -93,7 +93,7 @@ def test_sequential_calls_in_order_and_takes_names():
 
 
 def test_lists_and_dicts_cannot_be_called():
-    with pytest.raises(NotImplementedError, match="for layer in self.layers"):
+    with pytest.raises(NotImplementedError, match=r"for layer in self\.layers"):
         nn.ModuleList([nn.ReLU()])(1)
     with pytest.raises(NotImplementedError, match=r"self.branches\[name\]"):
         nn.ModuleDict()(1)

@@ -53,7 +53,11 @@ def test_names_and_shapes(layer, shapes):
 
 
 def test_the_default_dtype_is_float32_and_can_be_chosen():
-    for make in (lambda **k: nn.Linear(3, 2, **k), lambda **k: nn.Conv2d(3, 2, 2, **k), lambda **k: nn.BatchNorm2d(2, **k)):
+    for make in (
+        lambda **k: nn.Linear(3, 2, **k),
+        lambda **k: nn.Conv2d(3, 2, 2, **k),
+        lambda **k: nn.BatchNorm2d(2, **k),
+    ):
         assert {p.dtype.name for p in make().parameters()} == {"float32"}
         assert {p.dtype.name for p in make(dtype="float64", device="cpu").parameters()} == {"float64"}
     assert nn.BatchNorm1d(2, dtype=tcnn.float16).running_var.dtype == "float16"
@@ -151,17 +155,29 @@ def test_functional_is_the_same_under_both_names():
         (lambda: nn.Conv2d(4, 6, 3, padding=-1), ValueError, "padding=-1 must be at least 0"),
         (lambda: nn.Conv2d(4, 6, 3, padding="full"), ValueError, 'must be "valid", "same"'),
         (lambda: nn.Conv2d(4, 6, 3, stride=2, padding="same"), ValueError, "needs stride 1"),
-        (lambda: nn.Conv2d(4, 6, 3, padding_mode="mirror"), ValueError, 'padding_mode=\'mirror\' must be one of "zeros"'),
+        (
+            lambda: nn.Conv2d(4, 6, 3, padding_mode="mirror"),
+            ValueError,
+            "padding_mode='mirror' must be one of \"zeros\"",
+        ),
         (lambda: nn.MaxPool2d(2, padding=2), ValueError, "padding=2 must be at most half of kernel_size=2"),
         (lambda: nn.AvgPool2d((2, 0)), ValueError, "AvgPool2d: kernel_size=0"),
         (lambda: nn.BatchNorm2d(0), ValueError, "BatchNorm2d: num_features=0"),
-        (lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 3)), ValueError, r"BatchNorm2d: x has shape \(2, 3\), it must be \(N, C, H, W\)"),
+        (
+            lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 3)),
+            ValueError,
+            r"BatchNorm2d: x has shape \(2, 3\), it must be \(N, C, H, W\)",
+        ),
         (lambda: nn.BatchNorm1d(3)(tcnn.ones(2, 3, 4, 5)), ValueError, r"it must be \(N, C\) or \(N, C, L\)"),
         (lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 4, 5, 6)), ValueError, "3"),
         (lambda: nn.Dropout(1.5), ValueError, "Dropout: p=1.5 must be a probability"),
         (lambda: nn.Softmax()(tcnn.ones(2, 3)), ValueError, r"write Softmax\(dim=1\)"),
         (lambda: nn.LogSoftmax()(tcnn.ones(2, 3)), ValueError, r"write LogSoftmax\(dim=1\)"),
-        (lambda: nn.MSELoss(reduction="avg"), ValueError, "MSELoss: reduction='avg' must be one of \"none\", \"mean\", \"sum\""),
+        (
+            lambda: nn.MSELoss(reduction="avg"),
+            ValueError,
+            'MSELoss: reduction=\'avg\' must be one of "none", "mean", "sum"',
+        ),
         (lambda: nn.CrossEntropyLoss(label_smoothing=2), ValueError, "label_smoothing=2"),
         (lambda: nn.Conv2d(3, 6, 3)(tcnn.ones(2, 1, 7, 6)), ValueError, "C=3|3 .*channels"),
         (lambda: nn.Linear(9, 4)(tcnn.ones(2, 1, 3, 3)), ValueError, "flatten"),
@@ -221,7 +237,9 @@ def test_same_values_gradients_text_and_state_as_pytorch(torch, name, args, opti
     ours = getattr(nn, name)(*args, **options).double()
     theirs = getattr(torch.nn, name)(*args, **options).double()
     assert repr(ours) == repr(theirs)
-    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: tuple(v.shape) for k, v in theirs.state_dict().items()}
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {
+        k: tuple(v.shape) for k, v in theirs.state_dict().items()
+    }
     ours.load_state_dict(theirs.state_dict())
     rng = np.random.default_rng(len(repr(args)))
     for mode in (True, True, False):

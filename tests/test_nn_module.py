@@ -41,7 +41,7 @@ def test_parameters_are_found_in_order():
 def test_modules_and_children():
     net = Net()
     assert [name for name, _ in net.named_modules()] == ["", "conv", "norm", "head", "head.0", "head.1"]
-    assert list(net.modules())[0] is net
+    assert next(net.modules()) is net
     assert [name for name, _ in net.named_children()] == ["conv", "norm", "head"]
     assert list(net.children())[2] is net.head
 
@@ -192,7 +192,9 @@ def test_a_plain_list_of_layers_is_warned_of():
             super().__init__()
             self.layers = [nn.Linear(2, 2), nn.Linear(2, 2)]
 
-    with pytest.warns(tcnn.TinygradCnnWarning, match=r"Hidden.layers is a plain list: its 2 Linear\(s\).*nn.ModuleList") as seen:
+    with pytest.warns(
+        tcnn.TinygradCnnWarning, match=r"Hidden.layers is a plain list: its 2 Linear\(s\).*nn.ModuleList"
+    ) as seen:
         Hidden()
     assert seen[0].filename == __file__
 
@@ -327,7 +329,7 @@ def test_an_optimizer_made_before_goes_on_after_the_move():
 
 
 def test_a_device_that_is_not_there():
-    with pytest.raises(RuntimeError, match='no device "tpu"|cuda'):
+    with pytest.raises(RuntimeError, match='no device "tpu"'):
         Net().to(device="tpu")
 
 

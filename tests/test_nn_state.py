@@ -45,7 +45,7 @@ def test_a_state_shares_memory_and_has_no_graph():
     nn.init.constant_(net[0].bias, 7.0)
     assert state["0.bias"].tolist() == [7.0] * 3
     assert kept["0.bias"].tolist() != [7.0] * 3
-    assert list(net.state_dict(prefix="net."))[0] == "net.0.weight"
+    assert next(iter(net.state_dict(prefix="net."))) == "net.0.weight"
 
 
 def test_loading_keeps_parameters_dtypes_and_gradients():
@@ -117,7 +117,9 @@ def test_not_strict_loads_what_fits_but_never_another_shape():
     assert report.unexpected_keys == ["extra"]
     assert report.missing_keys == [name for name in before if name != "0.bias"]
     assert net[0].bias.tolist() == [5.0] * 3
-    with pytest.raises(RuntimeError, match=r"(?s)'0.bias' has shape \(3,\) in the model, \(2,\).*leave these entries out"):
+    with pytest.raises(
+        RuntimeError, match=r"(?s)'0.bias' has shape \(3,\) in the model, \(2,\).*leave these entries out"
+    ):
         net.load_state_dict({"0.bias": np.ones(2), "3.bias": np.ones(5)}, strict=False)
     assert (net[3].bias.numpy() == before["3.bias"]).all()
 
@@ -133,7 +135,7 @@ def test_a_common_prefix_is_explained():
 def test_values_that_are_no_numbers(value):
     net = nn.Linear(2, 1)
     before = arrays(net)
-    with pytest.raises(RuntimeError, match=f"(?s)'weight' is {type(value).__name__}, which is no array.*nothing|nothing"):
+    with pytest.raises(RuntimeError, match=f"(?s)'weight' is {type(value).__name__}, which is no array of numbers"):
         net.load_state_dict({"weight": value, "bias": [9.0]})
     assert same(net, before)
 

@@ -46,9 +46,7 @@ def test_sgd_dampening_spares_the_first_gradient():
 
 def test_sgd_nesterov_by_hand():
     # v: 2, then 0.5·2 + 2 = 3; steps 2 + 0.5·2 = 3 and 2 + 0.5·3 = 3.5
-    path = run(
-        lambda p: optim.SGD(p, lr=1.0, momentum=0.5, nesterov=True), np.array([0.0]), np.array([[2.0], [2.0]])
-    )
+    path = run(lambda p: optim.SGD(p, lr=1.0, momentum=0.5, nesterov=True), np.array([0.0]), np.array([[2.0], [2.0]]))
     assert [w.item() for w in path] == [-3.0, -6.5]
 
 
@@ -64,7 +62,9 @@ def test_momentum_switched_on_later_starts_with_the_whole_gradient():
     assert w.item() == -3.0
 
 
-@pytest.mark.parametrize("options", [{}, {"amsgrad": True}, {"weight_decay": 0.3}, {"weight_decay": 0.3, "amsgrad": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"amsgrad": True}, {"weight_decay": 0.3}, {"weight_decay": 0.3, "amsgrad": True}]
+)
 @pytest.mark.parametrize("decoupled", [False, True])
 def test_adam_is_its_published_formula(options, decoupled):
     lr, (b1, b2), eps = 0.05, (0.8, 0.9), 1e-3
@@ -138,7 +138,7 @@ every = pytest.mark.parametrize("make", [make for _, make in ALL], ids=[name for
 def test_a_quadratic_bowl_is_descended(make):
     target = np.array([[1.0, -2.0, 0.5]])
     w = nn.Parameter(np.zeros((1, 3)))
-    optimizer = make([w], **({"maximize": False}))
+    optimizer = make([w], maximize=False)
     optimizer.param_groups[0]["weight_decay"] = 0.0
     optimizer.param_groups[0]["lr"] = 0.02
     before = abs(w.numpy() - target).max()

@@ -23,7 +23,11 @@ CASES = [
     *(
         ("SGD", c)
         for c in combinations(
-            momentum=[0, 0.9], dampening=[0, 0.3], weight_decay=[0, 0.05], nesterov=[False, True], maximize=[False, True]
+            momentum=[0, 0.9],
+            dampening=[0, 0.3],
+            weight_decay=[0, 0.05],
+            nesterov=[False, True],
+            maximize=[False, True],
         )
         if not c["nesterov"] or (c["momentum"] and not c["dampening"])
     ),

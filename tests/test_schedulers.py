@@ -187,7 +187,7 @@ def test_one_cycle_without_momentum_to_cycle():
     plain = Plain([nn.Parameter([1.0])], {"lr": 1.0})
     with pytest.raises(ValueError, match="Plain has neither momentum nor betas"):
         lr_scheduler.OneCycleLR(plain, 1.0, 9)
-    assert lr_scheduler.OneCycleLR(plain, 1.0, 9, cycle_momentum=False).get_last_lr() == [1 / 25]
+    assert lr_scheduler.OneCycleLR(plain, 1.0, 9, cycle_momentum=False).get_last_lr() == pytest.approx([1 / 25])
 
 
 def test_the_wrong_order_is_warned_of():
@@ -264,7 +264,11 @@ def test_same_sequence_as_pytorch(torch, name, kind, monkeypatch):
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["step", "multi", "cosine"])
 def test_same_sequence_as_pytorch_when_continued_by_last_epoch(torch, name, monkeypatch):
-    classes = {"step": ("StepLR", (3, 0.7)), "multi": ("MultiStepLR", ([2, 5], 0.3)), "cosine": ("CosineAnnealingLR", (7,))}
+    classes = {
+        "step": ("StepLR", (3, 0.7)),
+        "multi": ("MultiStepLR", ([2, 5], 0.3)),
+        "cosine": ("CosineAnnealingLR", (7,)),
+    }
     kind, args = classes[name]
     rows = []
     for library, module in ((None, lr_scheduler), (torch, torch.optim.lr_scheduler)):

@@ -68,8 +68,8 @@ def train(values, callback, batches=1, epochs=None, **options):
         ([5, 4, 3, 3, 2, 9, 9, 9], {"patience": 2, "mode": "min"}, 7, 5),
         ([1, 2, 3, 2, 2], {"patience": 2, "mode": "max"}, 5, 3),
         ([5, 4.9, 4.8, 4.7, 4.6], {"patience": 2, "mode": "min", "min_delta": 0.5}, 3, 1),
-        ([5, 4.7, 4.4, 3.9, 3.7, 3.5], {"patience": 2, "mode": "min", "min_delta": 0.5}, 3, 1),
-        ([5, 4.7, 4.4, 3.9, 3.7, 3.5], {"patience": 3, "mode": "min", "min_delta": 0.5}, 6, 4),
+        ([5, 4.75, 4.5, 3.5, 3.25, 3.25], {"patience": 2, "mode": "min", "min_delta": 0.5}, 3, 1),
+        ([5, 4.75, 4.5, 3.5, 3.25, 3.25], {"patience": 3, "mode": "min", "min_delta": 0.5}, 6, 4),
         ([math.nan, math.nan, 1, 2], {"patience": 2, "mode": "min"}, 2, None),
         ([3, math.nan, 2, math.nan, math.nan], {"patience": 2, "mode": "min"}, 5, 3),
         ([3, 2, 1], {"patience": 1, "mode": "min"}, 3, 3),
@@ -135,9 +135,7 @@ def test_a_stopped_run_that_is_resumed_stays_stopped_and_goes_on_with_more_patie
 
 def shown(batches=3, epochs=2, width=120, terminal=False, plain=None, every=1e9, **options):
     stream = io.StringIO()
-    console = Console(
-        file=stream, width=width, force_terminal=terminal, force_jupyter=False, color_system=None
-    )
+    console = Console(file=stream, width=width, force_terminal=terminal, force_jupyter=False, color_system=None)
     model = nn.Sequential(nn.Linear(4, 3))
     x, y = tcnn.ones(5, 4), tcnn.tensor([0, 1, 2, 0, 0])
     history = fit(

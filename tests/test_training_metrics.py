@@ -27,9 +27,7 @@ def test_accuracy_counts_hits_also_per_pixel():
     assert accuracy(images, tcnn.Tensor(images.numpy().argmax(axis=1))) == 1
 
 
-@pytest.mark.parametrize(
-    ("y_hat", "y"), [((3,), (3,)), ((3, 2), (2,)), ((3, 2), (3, 2)), ((2, 3, 4), (2, 3))]
-)
+@pytest.mark.parametrize(("y_hat", "y"), [((3,), (3,)), ((3, 2), (2,)), ((3, 2), (3, 2)), ((2, 3, 4), (2, 3))])
 @pytest.mark.parametrize("metric", [accuracy, top_k_accuracy(2)])
 def test_shapes_that_do_not_fit(metric, y_hat, y):
     with pytest.raises(ShapeError, match=r"do not fit; scores have one column a class"):

@@ -26,9 +26,7 @@ labels = rnd.Generator(1).integers(0, 3, (30,))
 SCHEDULERS = {
     "step": lambda optimizer: optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.3),
     "cosine": lambda optimizer: optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS),
-    "one cycle": lambda optimizer: optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.1, total_steps=EPOCHS * BATCHES
-    ),
+    "one cycle": lambda optimizer: optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=EPOCHS * BATCHES),
     "plateau": lambda optimizer: optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=0.5),
     "none": lambda optimizer: None,
 }
@@ -74,9 +72,7 @@ def training(directory, callbacks=(), seed=3, optimizer="sgd", scheduler="step",
         loader = data.DataLoader(
             data.TensorDataset(images, labels), 8, True, generator=g, transform=augment, num_workers=workers
         )
-        val_loader = data.DataLoader(
-            data.TensorDataset(images, labels), 7, True, generator=g, num_workers=workers
-        )
+        val_loader = data.DataLoader(data.TensorDataset(images, labels), 7, True, generator=g, num_workers=workers)
     opt = OPTIMIZERS[optimizer](model.parameters())
     schedule = SCHEDULERS[scheduler](opt)
     stop = EarlyStopping(patience=50, restore_best=True)
@@ -128,9 +124,7 @@ def interrupted(directory, *places, **options):
             training(directory, [Signal(place)], seed=3 + resume, resume=resume, **options)
         assert caught.value.checkpoint == ckpt.checkpoints(directory)[-1]
         resume = True
-    return training(
-        directory, seed=99, resume=True, **options
-    )  # another seed: everything must come from the file
+    return training(directory, seed=99, resume=True, **options)  # another seed: everything must come from the file
 
 
 def test_the_straight_run_is_reproducible_and_not_trivial(straight, tmp_path):
@@ -331,9 +325,7 @@ def test_a_damaged_newest_checkpoint_costs_an_epoch_not_the_run(straight, tmp_pa
     content = bytearray((newest / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (newest / "model.safetensors").write_bytes(content)
-    with pytest.warns(
-        TinygradCnnWarning, match=r"using \S*checkpoint-000003 .*damaged:\n\s+\S*model\.safetensors"
-    ):
+    with pytest.warns(TinygradCnnWarning, match=r"using \S*checkpoint-000003 .*damaged:\n\s+\S*model\.safetensors"):
         resumed = training(tmp_path, resume=True)
     assert same(straight(), resumed)
 
@@ -343,18 +335,14 @@ def test_a_run_that_does_not_fit_the_checkpoint_is_refused(tmp_path):
         training(tmp_path, [Signal(("batch", 2, 2))])
     with pytest.raises(ckpt.CheckpointError, match=r"written with StepLR, this run has none.*same scheduler"):
         training(tmp_path, resume=True, scheduler="none")
-    with pytest.raises(
-        ckpt.CheckpointError, match=r"with the scheduler StepLR, this one is a CosineAnnealingLR"
-    ):
+    with pytest.raises(ckpt.CheckpointError, match=r"with the scheduler StepLR, this one is a CosineAnnealingLR"):
         training(tmp_path, resume=True, scheduler="cosine")
     with pytest.raises(ckpt.CheckpointError, match=r"with the optimizer SGD, this one is a AdamW"):
         training(tmp_path, resume=True, optimizer="adamw")
     model = nn.Linear(64, 3)
     pairs = data.TensorDataset(images.reshape(30, 64), labels)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(
-        ckpt.CheckpointError, match=r"batch 2 of 4, but the train_loader has 8; nothing was loaded"
-    ):
+    with pytest.raises(ckpt.CheckpointError, match=r"batch 2 of 4, but the train_loader has 8; nothing was loaded"):
         fit(model, data.DataLoader(pairs, 4), optimizer, epochs=3, checkpoint_dir=tmp_path, resume=True)
     with pytest.raises(ckpt.CheckpointError, match=r"written with DataLoader, this run has none"):
         fit(model, list(data.DataLoader(pairs, 8)), optimizer, epochs=3, checkpoint_dir=tmp_path, resume=True)
@@ -385,9 +373,7 @@ def digest(directory, resume):
     return hashlib.sha256(repr(sorted(result.items())).encode()).hexdigest()
 
 
-PROGRAM = (
-    "import sys; import test_training_resume as t; print(t.digest(sys.argv[1], sys.argv[2] == 'resume'))"
-)
+PROGRAM = "import sys; import test_training_resume as t; print(t.digest(sys.argv[1], sys.argv[2] == 'resume'))"
 
 
 def process(directory, *arguments):

@@ -8,7 +8,7 @@ of its result, and adds what it returns to the gradients of its parents. That is
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -176,7 +176,7 @@ class Tensor(Storage):
         Source: Baydin et al. 2018, "Automatic differentiation in machine learning: a survey", section 3.2.
         """
         root = self._root("backward", gradient)
-        _walk([root], retain_graph, into_leaves=True)
+        walk_back([root], retain_graph, into_leaves=True)
 
     def _root(self, caller: str, gradient: Any) -> tuple[Node, Array]:
         """This tensor's node and the gradient to start from."""
@@ -320,7 +320,7 @@ def apply(operation: Function, *inputs: Any) -> Any:
         for position, array in enumerate(outputs if several else (outputs,))
     ]
     if recording:
-        _watch(operation, inputs, results[0])
+        _watch(operation, inputs, results)
     return tuple(results) if several else results[0]
 
 
@@ -367,14 +367,14 @@ def _wrap(operation: Function, array: Array, inputs: Sequence[Any], with_node: b
     return Tensor._made(array, node, version or Version(), origin)
 
 
-def _watch(operation: Function, inputs: Sequence[Any], output: Tensor) -> None:
-    """Note the versions of saved inputs and outputs, and why inputs have no graph."""
+def _watch(operation: Function, inputs: Sequence[Any], results: Sequence[Tensor]) -> None:
+    """Note the versions of saved inputs and results, and why inputs have no graph."""
     watched = []
     for name, array in operation.saved.items():
         if not is_array(array):
             continue
         home = owner(array)
-        for index, tensor in enumerate((*inputs, output)):
+        for index, tensor in enumerate((*inputs, *results)):
             if isinstance(tensor, Tensor) and owner(tensor._data) is home:
                 what = f"input {operation.input_name(index)}" if index < len(inputs) else f"result (saved as {name})"
                 watched.append((what, tensor._version, tensor._version.count))
@@ -428,8 +428,8 @@ def _locked_view(array: Array) -> Array:
     return backend_of(array).lock(array.view())
 
 
-def _walk(
-    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Sequence[Node] = ()
+def walk_back(
+    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()
 ) -> dict[Node, Array]:
     """Reverse mode: from the roots back, each node once, after all nodes that use it.
 
@@ -514,7 +514,7 @@ def grad(
         if tensor._node is None:
             raise GraphError(f"grad: input {number}: {explain_grad(tensor)}")
     roots = [output._root("grad", start) for output, start in zip(outputs, starts)]
-    found = _walk(roots, retain_graph, into_leaves=False, wanted=[t._node for t in inputs if t._node is not None])
+    found = walk_back(roots, retain_graph, into_leaves=False, wanted={t._node for t in inputs if t._node is not None})
     results: list[Tensor | None] = []
     for number, tensor in enumerate(inputs):
         dx = found.get(tensor._node) if tensor._node is not None else None

@@ -21,15 +21,15 @@ def is_grad_enabled() -> bool:
     return _grad_enabled.get()
 
 
-class set_grad_enabled(contextlib.ContextDecorator):  # PyTorch's name
+class GradMode(contextlib.ContextDecorator):
     """Build graphs, or not, inside a `with` block or a decorated function; only in this thread."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
         self._tokens: list[Any] = []
 
-    def _recreate_cm(self) -> set_grad_enabled:  # each call of a decorated function has its own token
-        return set_grad_enabled(self.mode)
+    def _recreate_cm(self) -> GradMode:  # each call of a decorated function has its own tokens
+        return GradMode(self.mode)
 
     def __enter__(self) -> None:
         self._tokens.append(_grad_enabled.set(self.mode))
@@ -38,7 +38,23 @@ class set_grad_enabled(contextlib.ContextDecorator):  # PyTorch's name
         _grad_enabled.reset(self._tokens.pop())
 
 
-class no_grad(set_grad_enabled):
+class set_grad_enabled(GradMode):  # PyTorch's name, and its behaviour: it counts from the call on
+    """Build graphs, or not, from now on; as a `with` block, until its end.
+
+    >>> with set_grad_enabled(False):
+    ...     is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(mode)
+        self._tokens.append(_grad_enabled.set(mode))
+
+    def __enter__(self) -> None:
+        """The mode was set when this was made."""
+
+
+class no_grad(GradMode):
     """Compute without building a graph: faster, and nothing is kept for backward.
 
     >>> import tinygrad_cnn as tcnn
@@ -64,7 +80,7 @@ class no_grad(set_grad_enabled):
         return self if instance is None else functools.partial(self, instance)
 
 
-class enable_grad(set_grad_enabled):
+class enable_grad(GradMode):
     """Build graphs, inside a `no_grad` block."""
 
     def __init__(self) -> None:

@@ -64,9 +64,9 @@ class Storage(TensorMethods):
             )
         if not isinstance(value, Storage) and not is_array(value):
             value = copied(value, self.dtype, self.backend)
-        # whoever saved the old numbers is told; tensors that shared their memory keep them
-        self._version.bump(".data = …")
-        self._replace(copied(value, None, None))
+        self._version.bump(".data = …")  # whoever saved the old numbers is told
+        if value is not self._data:  # `w.data -= step` assigns the array it changed; else views keep the old memory
+            self._replace(copied(value, None, None))
 
     def _replace(self, array: Array) -> None:
         """Take this array, of any device and format, instead; for moving a module."""

@@ -167,11 +167,11 @@ class Summary:
         """The table in HTML."""
         headings, cells, right = self._cells()
         head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
-        styles = ["text-align: right" if at_right else "text-align: left" for at_right in right]
-        body = "".join(
-            f"<tr>{''.join(f'<td style="{style}">{html.escape(cell)}</td>' for cell, style in zip(row, styles))}</tr>\n"
-            for row in cells
-        )
+        sides = ["right" if at_right else "left" for at_right in right]
+        body = ""
+        for row in cells:
+            data = (f'<td style="text-align: {side}">{html.escape(cell)}</td>' for cell, side in zip(row, sides))
+            body += f"<tr>{''.join(data)}</tr>\n"
         below = "<br>".join(html.escape(line) for line in (self.totals, *self.notes))
         return (
             f"<table>\n<caption>{html.escape(self.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"

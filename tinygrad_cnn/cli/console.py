@@ -132,8 +132,8 @@ def explained(error: Exception) -> str | None:
 
     if isinstance(error, ShapeError | DataError | CheckpointError | DeviceError | NonFiniteError | RenderError):
         return str(error)
-    if isinstance(error, ImportError):
-        return str(error) if "pip install" in str(error) else f"{error}; pip install 'tinygrad-cnn[demo]'"
+    if isinstance(error, ImportError) and "pip install" in str(error):
+        return str(error)
     if isinstance(error, MemoryError):
         return f"the memory does not suffice ({error}); a smaller --batch-size needs less"
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):

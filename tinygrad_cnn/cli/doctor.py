@@ -81,7 +81,7 @@ def blas() -> Iterator[Finding]:
     libraries: list[dict[str, Any]] = [library for library in threadpool_info() if library["user_api"] == "blas"]
     if not libraries:
         yield "BLAS", "one that threadpoolctl does not know (on macOS: Accelerate); one worker thread is used", ""
-    wide = AVX512 <= processor_flags()
+    wide = processor_flags() >= AVX512
     for library in libraries:
         core = library.get("architecture") or "unknown"
         text = f"{library['internal_api']} {library.get('version') or ''}, core type {core}"

@@ -30,7 +30,7 @@ def evaluate(run: Path, data_name: str | None, data_dir: Path | None, device: st
     name = chosen("--data", data_name or config["data"], data.available())
     split = load_data(name, data_dir)
     _require_fitting(run, config, split)
-    result = training.evaluate(model, data.DataLoader(split.test, batch_size=TEST_BATCH), confusion=True)
+    result = training.evaluate(model, data.DataLoader(split.test, batch_size=TEST_BATCH, device=device), confusion=True)
     counts: Any = result.confusion
     right = int(np.trace(counts))
     say(f"{run} on the {result.samples:,} test images of {name}, {result.seconds:.1f} s")

@@ -73,12 +73,11 @@ def leave(
 def judged(model: Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predicted and actual class of every image, and those images whose class was not recognised."""
     from tinygrad_cnn import no_grad
-    from tinygrad_cnn.training.loop import evaluating, to_model
 
     predicted, actual, wrong = [], [], []
-    with evaluating(model), no_grad():
-        for batch in loader:
-            x, y = to_model(model, batch)
+    model.eval()
+    with no_grad():
+        for x, y in loader:
             predicted.append(model(x).numpy().argmax(axis=1))
             actual.append(y.numpy())
             wrong.append(x.numpy()[predicted[-1] != actual[-1]])
@@ -89,10 +88,9 @@ def step_graph(run: Path, model: Module, loader: DataLoader) -> Path:
     """The graph of one training step's forward pass, from a batch of images to the loss."""
     from tinygrad_cnn import functional as F
     from tinygrad_cnn import viz
-    from tinygrad_cnn.training.loop import to_model
 
     model.train()
-    x, y = to_model(model, next(iter(loader)))
+    x, y = next(iter(loader))
     path = viz.graph(F.cross_entropy(model(x), y), params=model).save(run / "graph.svg")
     if path.suffix == ".dot":
         say(f"no picture of the graph, only its description in {path.name}: {viz.render.REMEDY}", style="yellow")

@@ -103,20 +103,21 @@ def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, g
         shuffle=True,
         generator=random.Generator(seed, stream=(1,)),
         transform=recipes.augmentation(config["shift"], config["flip"], split.info),
+        device=config["device"],
     )
-    test_loader = DataLoader(split.test, batch_size=TEST_BATCH)
+    test_loader = DataLoader(split.test, batch_size=TEST_BATCH, device=config["device"])
     optimizer = recipes.optimizer(config["optimizer"], model.parameters(), config["lr"])
     steps = config["epochs"] * len(train_loader)
     threads = f", {get_num_threads()} thread(s)" if config["device"] == "cpu" else ""
-    say(
-        f"{config['model']} ({model.num_parameters():,} parameters) on {split.info.title}: "
-        f"{len(split.train):,} images to learn from, {len(split.test):,} to test with"
-    )
-    say(
-        f"{config['epochs']} epochs of {len(train_loader):,} steps, {config['batch_size']} images each; "
-        f"{config['optimizer']}, learning rate {config['lr']:g}, seed {seed}; {config['device']}{threads}"
-    )
-    say(f"run directory: {run}")
+    facts = {
+        "network": f"{config['model']}, {model.num_parameters():,} parameters, on {config['device']}{threads}",
+        "data": f"{config['data']}, {len(split.train):,} images to learn from, {len(split.test):,} to test with",
+        "training": f"{config['epochs']} epochs of {len(train_loader):,} steps with {config['batch_size']} images",
+        "optimizer": f"{config['optimizer']}, learning rate up to {config['lr']:g}, seed {seed}",
+        "run directory": f"{run}",
+    }
+    for what, fact in facts.items():
+        say(f"{what:<13}  {fact}")
     say()
     try:
         history = training.fit(
@@ -147,8 +148,6 @@ def announce(
     run: Path, config: dict[str, Any], history: Any, left: dict[str, Path], tested: int, seconds: float
 ) -> None:
     """The end of a training: how good the network is, where everything lies, what to do next."""
-    from rich.table import Table
-
     accuracy = history.last["val_accuracy"]
     say()
     say(
@@ -157,12 +156,9 @@ def announce(
         style="bold green",
     )
     say()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("in the run directory", no_wrap=True)
-    table.add_column(str(run), overflow="fold")
+    say(f"In {run}:", style="bold")
     for what, path in left.items():
-        table.add_row(what, path.name + ("/" if path.is_dir() else ""))
-    console().print(table)
+        say(f"  {what:<16}  {path.name}{'/' if path.is_dir() else ''}")
     say()
     say("What to try next:", style="bold")
     other = "mnist" if config["data"] == "digits" else "digits"

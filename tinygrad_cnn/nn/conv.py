@@ -16,6 +16,9 @@ from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.random import Generator
 from tinygrad_cnn.shapes import ShapeError, Window
 
+# padding_mode → what numpy.pad calls it
+_NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
 
 class Conv2d(Module):
     """A layer of K filters that slide over images (cross-correlation).
@@ -80,7 +83,7 @@ class Conv2d(Module):
         self.padding = padding if isinstance(padding, str) else pair("Conv2d", "padding", padding, least=0)
         self.dilation = pair("Conv2d", "dilation", dilation)
         self.groups = whole("Conv2d", "groups", groups)
-        self.padding_mode = one_of("Conv2d", "padding_mode", padding_mode, ("zeros", "reflect", "replicate", "circular"))
+        self.padding_mode = one_of("Conv2d", "padding_mode", padding_mode, ("zeros", *_NUMPY_MODES))
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if channels % self.groups:
                 raise ShapeError(
@@ -90,7 +93,9 @@ class Conv2d(Module):
         self._pads = Window(self.kernel_size, self.stride, self.padding, self.dilation).pads  # checks the string, too
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self.weight = parameter.zeros(*shape, device=device, dtype=dtype)
-        self.register_parameter("bias", parameter.zeros(self.out_channels, device=device, dtype=dtype) if bias else None)
+        self.register_parameter(
+            "bias", parameter.zeros(self.out_channels, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -117,10 +122,7 @@ class Conv2d(Module):
         return ", ".join(parts)
 
 
-_NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-
-
-def _extended(x: Tensor, pads: tuple[Pair, ...], mode: str) -> Tensor:
+def _extended(x: Tensor, pads: tuple[tuple[int, int], ...], mode: str) -> Tensor:
     """Images with rows and columns of their own repeated around them: which ones is an index, so gradients follow."""
     index = []
     for name, size, pad in zip(("rows", "columns"), x.shape[-2:], pads):

@@ -60,7 +60,9 @@ class Linear(Module):
         self.in_features = whole("Linear", "in_features", in_features)
         self.out_features = whole("Linear", "out_features", out_features)
         self.weight = parameter.zeros(self.out_features, self.in_features, device=device, dtype=dtype)
-        self.register_parameter("bias", parameter.zeros(self.out_features, device=device, dtype=dtype) if bias else None)
+        self.register_parameter(
+            "bias", parameter.zeros(self.out_features, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:

@@ -34,9 +34,9 @@ def load(module: Module, state: Mapping[str, Any], strict: bool) -> Incompatible
     for name, tensor in own.items():
         if name in state:
             try:
-                arrays[name] = _array(state[name])
+                arrays[name] = as_array(state[name])
             except (TypeError, ValueError, RuntimeError) as error:
-                problems.append(f"'{name}' is {type(state[name]).__name__}, which is no array: {error}")
+                problems.append(f"'{name}' is {type(state[name]).__name__}, which is no array of numbers: {error}")
                 continue
             if arrays[name].shape != tensor.shape:
                 problems.append(_conflict(name, tensor.shape, arrays[name].shape))
@@ -54,14 +54,17 @@ def load(module: Module, state: Mapping[str, Any], strict: bool) -> Incompatible
     return IncompatibleKeys(missing, unexpected)
 
 
-def _array(value: Any) -> Any:
+def as_array(value: Any) -> Any:
+    """The numbers of a tensor (a PyTorch one, too), an array or a list as an array, where they are.
+
+    Raises:
+        TypeError: If it holds anything but numbers.
+    """
     if isinstance(value, Tensor):
         return value.data
-    if is_array(value):
-        return value
     if hasattr(value, "detach"):  # a PyTorch tensor, say a Parameter
         value = value.detach().cpu()
-    array = np.asarray(value)
+    array = value if is_array(value) else np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"its elements are {array.dtype}")
     return array

@@ -46,7 +46,7 @@ def clip_grad_norm_(
     >>> w.grad = np.array([3.0, 4.0], dtype="float32")
     >>> nn.utils.clip_grad_norm_([w], max_norm=1.0).item()
     5.0
-    >>> w.grad.round(4).tolist()
+    >>> [round(dw, 4) for dw in w.grad.tolist()]
     [0.6, 0.8]
     """
     having = [p for p in _list(parameters) if p.grad is not None]

@@ -76,7 +76,7 @@ class Adam(Optimizer):
         for key in self.state_arrays[: 3 if group["amsgrad"] else 2]:
             if key not in state:
                 state[key] = namespace(w).zeros_like(w)
-        state["step"] = state.get("step", 0) + 1
+        state["step"] = int(state.get("step", 0)) + 1
         beta1, beta2 = group["betas"]
         kernels.adam_step(
             w,
@@ -84,7 +84,7 @@ class Adam(Optimizer):
             state["exp_avg"],
             state["exp_avg_sq"],
             state["max_exp_avg_sq"] if group["amsgrad"] else None,
-            step=int(state["step"]),
+            step=state["step"],
             lr=float(group["lr"]),
             beta1=float(beta1),
             beta2=float(beta2),

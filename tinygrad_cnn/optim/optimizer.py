@@ -53,7 +53,7 @@ class Optimizer:
             raise TypeError(f"{self.name}: params must be a list of tensors, not one Tensor; write [tensor]")
         if isinstance(params, dict):
             raise TypeError(f"{self.name}: params must be a list of groups, not one dict; write [group]")
-        given = list(params)
+        given: list[Any] = list(params)
         if not given:
             raise ValueError(
                 f"{self.name}: there are no parameters to optimize; an iterator such as model.parameters() can be "

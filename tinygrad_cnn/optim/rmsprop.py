@@ -77,7 +77,7 @@ class RMSprop(Optimizer):
         for key, use in wanted.items():
             if use and key not in state:
                 state[key] = namespace(w).zeros_like(w)
-        state["step"] = state.get("step", 0) + 1
+        state["step"] = int(state.get("step", 0)) + 1
         kernels.rmsprop_step(
             w,
             dw,

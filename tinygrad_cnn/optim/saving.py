@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_cnn.backends import is_array, to_numpy
+from tinygrad_cnn.nn.saving import as_array
 
 if TYPE_CHECKING:
     from tinygrad_cnn.optim.optimizer import Optimizer
@@ -98,10 +99,12 @@ def _states(
                 if shape != p.shape:
                     problems.append(f"{name} of parameter {key} has shape {shape}, the parameter {p.shape}")
                     continue
-                # a copy in host memory first: the caller's array must not become ours
-                states[i][name] = p.backend.asarray(np.array(to_numpy(value)), dtype=p.dtype)
+                # plain() copies: the caller's array must not become ours
+                states[i][name] = p.backend.asarray(plain(as_array(value)), dtype=p.dtype)
+            elif isinstance(value, (bool, int, float, str)):
+                states[i][name] = value
             elif shape == ():
-                states[i][name] = plain(np.asarray(value)[()]) if is_array(value) else value
+                states[i][name] = as_array(value).item()
             else:
                 problems.append(f"{name} of parameter {key} is unknown to {optimizer.name}")
     return states

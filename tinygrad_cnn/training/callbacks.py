@@ -120,9 +120,7 @@ class EarlyStopping(Callback):
         restore_best: bool = False,
     ) -> None:
         if not isinstance(patience, int) or patience < 1:
-            raise ValueError(
-                f"EarlyStopping: patience={patience!r} must be a whole number of epochs from 1 on"
-            )
+            raise ValueError(f"EarlyStopping: patience={patience!r} must be a whole number of epochs from 1 on")
         if not min_delta >= 0:
             raise ValueError(f"EarlyStopping: min_delta={min_delta!r} must be at least 0")
         self.monitor = monitor
@@ -138,20 +136,16 @@ class EarlyStopping(Callback):
         self.wait = 0
         self._weights: dict[str, Any] | None = None
 
-    def on_train_begin(self, run: Run) -> None:  # noqa: D102
+    def on_train_begin(self, run: Run) -> None:
         self._reset()
 
-    def on_epoch_begin(self, run: Run) -> None:  # noqa: D102
-        self._stop_if_due(
-            run
-        )  # a run that was stopped and is resumed stays stopped, unless patience was raised
+    def on_epoch_begin(self, run: Run) -> None:
+        self._stop_if_due(run)  # a run that was stopped and is resumed stays stopped, unless patience was raised
 
-    def on_epoch_end(self, run: Run) -> None:  # noqa: D102
+    def on_epoch_end(self, run: Run) -> None:
         if self.monitor not in run.logs:
             advice = "; give fit a val_loader" if self.monitor.startswith("val_") else ""
-            raise ValueError(
-                f"EarlyStopping: there is no {self.monitor!r}, only {', '.join(run.logs)}{advice}"
-            )
+            raise ValueError(f"EarlyStopping: there is no {self.monitor!r}, only {', '.join(run.logs)}{advice}")
         value = run.logs[self.monitor]
         if self._improved(value):
             self.best, self.best_epoch, self.wait = value, run.epoch, 0
@@ -161,7 +155,7 @@ class EarlyStopping(Callback):
             self.wait += 1
         self._stop_if_due(run)
 
-    def on_train_end(self, run: Run) -> None:  # noqa: D102
+    def on_train_end(self, run: Run) -> None:
         if self._weights is not None and run.outcome in ("completed", "stopped"):
             run.model.load_state_dict(self._weights)
 
@@ -175,16 +169,12 @@ class EarlyStopping(Callback):
 
     def _stop_if_due(self, run: Run) -> None:
         if self.wait >= self.patience:
-            best = (
-                "it never was a number"
-                if self.best is None
-                else f"best {self.best:.4g} in epoch {self.best_epoch}"
-            )
+            best = "it never was a number" if self.best is None else f"best {self.best:.4g} in epoch {self.best_epoch}"
             run.stop(f"{self.monitor} has not improved for {self.wait} epochs ({best})")
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "wait": self.wait, "weights": self._weights}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.wait = state["best"], state["best_epoch"], state["wait"]
         self._weights = state["weights"]

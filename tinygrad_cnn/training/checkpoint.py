@@ -112,9 +112,7 @@ class Checkpoint:
     def _require(self, role: str, target: Any) -> None:
         kind = type(target).__name__
         if self.states.get(role) is None:
-            raise CheckpointError(
-                f"{self.path} has no {role} state, but a {kind} wants one; resume without the {role}"
-            )
+            raise CheckpointError(f"{self.path} has no {role} state, but a {kind} wants one; resume without the {role}")
         if self.kinds.get(role, kind) != kind:
             raise CheckpointError(
                 f"{self.path} was written with the {role} {self.kinds[role]}, this one is a {kind}; nothing "
@@ -208,12 +206,9 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         return found
     if damages:
         problem = "\n  ".join(damages)
-        raise CheckpointError(
-            f"{path}: every checkpoint is damaged:\n  {problem}\nUse a backup, or train again"
-        )
+        raise CheckpointError(f"{path}: every checkpoint is damaged:\n  {problem}\nUse a backup, or train again")
     raise CheckpointError(
-        f"{path} holds no checkpoint; fit(…, checkpoint_dir=…) writes them as checkpoint-000001, "
-        "checkpoint-000002, …"
+        f"{path} holds no checkpoint; fit(…, checkpoint_dir=…) writes them as checkpoint-000001, checkpoint-000002, …"
     )
 
 
@@ -225,10 +220,7 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(
             path=path,
             model=unpack(files[_MODEL]),
-            states={
-                role: decode(content[role], arrays)
-                for role in ("optimizer", "scheduler", "generator", "loader")
-            },
+            states={role: decode(content[role], arrays) for role in ("optimizer", "scheduler", "generator", "loader")},
             callbacks=[(name, decode(state, arrays)) for name, state in content["callbacks"]],
             history=None if content["history"] is None else History.from_json(content["history"]),
             progress=decode(content["progress"], arrays),
@@ -261,8 +253,7 @@ def _load_all(path: Path, wanted: Sequence[tuple[str, Any, Any]]) -> None:
             for changed, old in reversed(before):
                 changed.load_state_dict(old)
             raise CheckpointError(
-                f"{path}: its {role} state does not fit this {type(target).__name__}; nothing was loaded. "
-                f"{error}"
+                f"{path}: its {role} state does not fit this {type(target).__name__}; nothing was loaded. {error}"
             ) from error
 
 

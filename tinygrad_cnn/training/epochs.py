@@ -235,8 +235,8 @@ class Training:
             )
         if stored["batch"] and stored["batches"] != run.batches:
             raise CheckpointError(
-                f"{found.path} stands at batch {stored['batch']} of {stored['batches']}, but the train_loader has "
-                f"{run.batches}; nothing was loaded. Resume with the same data and batch size."
+                f"{found.path} stands at batch {stored['batch']} of {stored['batches']}, but the train_loader "
+                f"has {run.batches}; nothing was loaded. Resume with the same data and batch size."
             )
         loader = None if _state(self.train_loader) is None else self.train_loader
         for role, thing in (("scheduler", run.scheduler), ("loader", loader)):
@@ -313,9 +313,7 @@ def when_to_step(optimizer: Any, scheduler: Any, wish: str | None) -> str:
         ValueError: If that makes no sense.
     """
     if wish not in (None, "epoch", "batch"):
-        raise ValueError(
-            f'fit: step_scheduler={wish!r}; use "epoch", "batch" or None (what suits the schedule)'
-        )
+        raise ValueError(f'fit: step_scheduler={wish!r}; use "epoch", "batch" or None (what suits the schedule)')
     if scheduler is not None and getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("fit: the scheduler belongs to another optimizer; make it with this one")
     if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) and wish == "batch":

@@ -36,9 +36,7 @@ def require_finite(loss: Tensor) -> None:
         NonFiniteError: If it is NaN or infinite.
     """
     if loss.data.size != 1:
-        raise ShapeError(
-            f"the loss function returned shape {loss.shape}; training needs one number: take its mean()"
-        )
+        raise ShapeError(f"the loss function returned shape {loss.shape}; training needs one number: take its mean()")
     value = loss.item()
     if not math.isfinite(value):
         raise NonFiniteError(f"the loss became {value}")
@@ -58,9 +56,7 @@ def diagnosis(problem: str, run: Run, x: Tensor | None, newest: Path | None) -> 
         x: The inputs of the batch it happened in; None if it was noticed after the batch.
         newest: The last good checkpoint.
     """
-    place = f"epoch {run.epoch}, batch {run.batch + (x is not None)}" + (
-        f" of {run.batches}" if run.batches else ""
-    )
+    place = f"epoch {run.epoch}, batch {run.batch + (x is not None)}" + (f" of {run.batches}" if run.batches else "")
     smaller = f"Try a smaller learning rate (lr={run.lr / 10:.3g}) or clip_norm=1.0"
     spoilt = first_non_finite(run.model)
     if x is not None and not _finite(x.data):

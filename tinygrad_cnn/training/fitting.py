@@ -113,12 +113,14 @@ def fit(
     with random.use_generator(generator), Signals() as signals, ExitStack() as at_end:
         for callback in reversed(callbacks):  # called in order, each of them even if one before it fails
             at_end.callback(callback.on_train_end, run)
-        run.outcome = "failed"
         try:
             training.train(signals, resume)
             run.outcome = "stopped" if run.stop_reason else "completed"
         except KeyboardInterrupt:
             run.outcome, run.history.interrupted = "interrupted", True
+            raise
+        except BaseException:
+            run.outcome = "failed"
             raise
         finally:
             run.history.stop_reason = run.stop_reason

@@ -85,9 +85,7 @@ class History:
             return self.records[key]
         if key not in self:
             raise KeyError(f"history has no {key!r}; it has {', '.join(self.names) or 'no epochs yet'}")
-        return [
-            record.get(key) for record in self.records
-        ]  # a value measured in some epochs only: None elsewhere
+        return [record.get(key) for record in self.records]  # a value measured in some epochs only: None elsewhere
 
     def __contains__(self, name: object) -> bool:
         return any(name in record for record in self.records)
@@ -126,9 +124,7 @@ class History:
             LookupError: If no epoch has a number to compare.
         """
         if monitor is None:
-            monitor = next(
-                (name for name in ("val_accuracy", "val_loss", "accuracy") if name in self), "loss"
-            )
+            monitor = next((name for name in ("val_accuracy", "val_loss", "accuracy") if name in self), "loss")
         values = self[monitor]
         sign = -1 if direction(monitor, mode) == "max" else 1
         numbers = [(sign * v, i) for i, v in enumerate(values) if v is not None and not math.isnan(v)]

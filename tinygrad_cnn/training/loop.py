@@ -177,19 +177,9 @@ def batches(model: nn.Module, loader: Iterable[Any], skip: int = 0) -> Iterator[
     iterator = iter(loader)
     try:
         for batch in itertools.islice(iterator, skip, None):
-            if (
-                not isinstance(batch, (tuple, list))
-                or len(batch) != 2
-                or not all(isinstance(t, Tensor) for t in batch)
-            ):
-                kinds = (
-                    [type(t).__name__ for t in batch]
-                    if isinstance(batch, (tuple, list))
-                    else type(batch).__name__
-                )
-                raise TypeError(
-                    f"a loader must yield pairs (inputs, targets) of tensors, this one gave {kinds}"
-                )
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(isinstance(t, Tensor) for t in batch):
+                kinds = [type(t).__name__ for t in batch] if isinstance(batch, (tuple, list)) else type(batch).__name__
+                raise TypeError(f"a loader must yield pairs (inputs, targets) of tensors, this one gave {kinds}")
             x, y = batch
             yield (x, y) if parameter is None else (x.to(parameter.device), y.to(parameter.device))
     finally:

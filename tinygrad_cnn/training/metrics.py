@@ -91,9 +91,7 @@ def confusion_matrix(predicted: Any, actual: Any, num_classes: int) -> np.ndarra
     """
     predicted, actual = (np.asarray(a, dtype=np.int64).ravel() for a in (predicted, actual))
     if predicted.shape != actual.shape:
-        raise ShapeError(
-            f"confusion_matrix: {predicted.size} predictions for {actual.size} samples; give one for each"
-        )
+        raise ShapeError(f"confusion_matrix: {predicted.size} predictions for {actual.size} samples; give one for each")
     for what, numbers in (("predicted", predicted), ("actual", actual)):
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < num_classes):
             raise ValueError(
@@ -120,14 +118,10 @@ def named(metrics: Metrics) -> dict[str, Metric]:
     """
     if isinstance(metrics, str):
         raise TypeError(f'metrics={metrics!r}: give a list, ["{metrics}"]')
-    pairs = (
-        list(metrics.items()) if isinstance(metrics, Mapping) else [_resolve(metric) for metric in metrics]
-    )
+    pairs = list(metrics.items()) if isinstance(metrics, Mapping) else [_resolve(metric) for metric in metrics]
     for index, (name, _) in enumerate(pairs):
         if name in _RESERVED or name.startswith("val_"):
-            raise ValueError(
-                f"metrics: {name!r} has a meaning of its own in a history; give a dict with another name"
-            )
+            raise ValueError(f"metrics: {name!r} has a meaning of its own in a history; give a dict with another name")
         if name in [other for other, _ in pairs[:index]]:
             raise ValueError(f"metrics: {name!r} is there twice; give a dict with a name for each")
     return dict(pairs)
@@ -141,8 +135,7 @@ def _resolve(metric: str | Metric) -> tuple[str, Metric]:
         if match:
             return metric, top_k_accuracy(int(match.group(1)))
         raise ValueError(
-            f'metrics: {metric!r} is unknown; there are "accuracy", "top5_accuracy" (any number), or your '
-            "function"
+            f'metrics: {metric!r} is unknown; there are "accuracy", "top5_accuracy" (any number), or your function'
         )
     if not callable(metric):
         raise TypeError(f"metrics: {metric!r} is neither a name nor a function (y_hat, y) -> number")

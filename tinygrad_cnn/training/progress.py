@@ -30,7 +30,7 @@ class ProgressBar(Callback):
         self._live: Any = None
         self._clock = _Clock()
 
-    def on_train_begin(self, run: Run) -> None:  # noqa: D102
+    def on_train_begin(self, run: Run) -> None:
         if self.console is None:
             from rich.console import Console
 
@@ -39,7 +39,7 @@ class ProgressBar(Callback):
             self.plain = not (self.console.is_terminal or self.console.is_jupyter)
         self._clock = _Clock()
 
-    def on_epoch_begin(self, run: Run) -> None:  # noqa: D102
+    def on_epoch_begin(self, run: Run) -> None:
         self._clock.start(run)
         if not self.plain:
             from rich.live import Live
@@ -49,19 +49,17 @@ class ProgressBar(Callback):
             self._live.start()
             self._live.refresh()
 
-    def on_batch_end(self, run: Run) -> None:  # noqa: D102
+    def on_batch_end(self, run: Run) -> None:
         self._clock.tick(run)
-        if not self._clock.due(self.every_seconds if self.plain else _REDRAW_SECONDS, run):
-            return
         if self._live is not None:
-            self._live.update(self._line(run), refresh=True)
-        elif self.plain:
+            if self._clock.due(_REDRAW_SECONDS) or run.batch == run.batches:
+                self._live.update(self._line(run), refresh=True)
+        elif self._clock.due(self.every_seconds):
             self._print(
-                f"epoch {run.epoch}/{run.epochs}  {self._position(run)}  {_numbers(run.logs)}  "
-                f"{self._speed(run)}"
+                f"epoch {run.epoch}/{run.epochs}  {self._position(run)}  {_numbers(run.logs)}  {self._speed(run)}"
             )
 
-    def on_epoch_end(self, run: Run) -> None:  # noqa: D102
+    def on_epoch_end(self, run: Run) -> None:
         self._clock.finish()
         self._close()
         record = {name: value for name, value in run.logs.items() if name not in _NOT_SHOWN}
@@ -70,7 +68,7 @@ class ProgressBar(Callback):
             f"{run.logs['images_per_second']:,.0f} images/s  {duration(run.logs['seconds'])}"
         )
 
-    def on_train_end(self, run: Run) -> None:  # noqa: D102
+    def on_train_end(self, run: Run) -> None:
         self._close()
         if run.outcome == "stopped":
             self._print(f"stopped: {run.stop_reason}")
@@ -93,9 +91,7 @@ class ProgressBar(Callback):
         if run.batches:
             width = min(30, max(5, self.console.width - 75))
             cells.append(Bar(total=run.batches, completed=run.batch, width=width))
-        cells += [
-            Text(text, no_wrap=True) for text in (self._position(run), _numbers(run.logs), self._speed(run))
-        ]
+        cells += [Text(text, no_wrap=True) for text in (self._position(run), _numbers(run.logs), self._speed(run))]
         line.add_row(*cells)
         return line
 
@@ -124,8 +120,8 @@ class _Clock:
         self._now = time.perf_counter()
         self._batches = run.batch
 
-    def due(self, seconds: float, run: Run) -> bool:
-        if self._now - self._drawn < seconds and run.batch != run.batches:
+    def due(self, seconds: float) -> bool:
+        if self._now - self._drawn < seconds:
             return False
         self._drawn = self._now
         return True

@@ -21,9 +21,7 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, signum: int, history: History, checkpoint: Path | None) -> None:
-        where = (
-            f"resume from {checkpoint}" if checkpoint else "no checkpoint_dir was given, so nothing was saved"
-        )
+        where = f"resume from {checkpoint}" if checkpoint else "no checkpoint_dir was given, so nothing was saved"
         super().__init__(
             f"training was interrupted by {signal.Signals(signum).name} after {len(history)} epochs; {where}"
         )

@@ -133,16 +133,13 @@ def _verified(path: Path) -> Iterator[tuple[str, bytes]]:
         if len(content) != entry["bytes"]:
             raise DamagedError(f"{path / name} has {len(content)} bytes; {entry['bytes']} were written")
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise DamagedError(
-                f"{path / name} is not what was written: its SHA-256 differs from {MANIFEST}'s"
-            )
+            raise DamagedError(f"{path / name} is not what was written: its SHA-256 differs from {MANIFEST}'s")
         yield name, content
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:
     entries = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()
     }
     return _sealed({"format": FORMAT, "files": entries})
 

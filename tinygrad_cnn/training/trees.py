@@ -33,9 +33,7 @@ def encode(tree: Any, arrays: Arrays, path: str = "") -> Any:
         return tree if math.isfinite(tree) else {"$float": str(tree)}
     if isinstance(tree, (np.ndarray, np.generic)):
         if tree.dtype.kind not in "biuf" or tree.dtype.name == "float128":
-            raise TypeError(
-                f"{path}: arrays of {tree.dtype} cannot be stored; use whole numbers, floats or bools"
-            )
+            raise TypeError(f"{path}: arrays of {tree.dtype} cannot be stored; use whole numbers, floats or bools")
         name = path
         while name in arrays:  # "a/b" and {"a": {"b"}} would meet
             name += "'"

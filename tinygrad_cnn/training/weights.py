@@ -53,9 +53,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
         arrays = unpack(content)
         intact = _metadata(content).get("sha256") in (None, _checksum(content))
     except ValueError as error:
-        raise CheckpointError(
-            f"load_weights: {path} is damaged or not a safetensors file: {error}"
-        ) from error
+        raise CheckpointError(f"load_weights: {path} is damaged or not a safetensors file: {error}") from error
     if not intact:
         raise CheckpointError(f"load_weights: {path} is damaged: its checksum of itself does not fit")
     model.load_state_dict(arrays)

@@ -6,7 +6,7 @@ import hashlib
 import html
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.dom import minidom
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def accessible(svg: bytes, dot: str, boxes: Sequence[Box], title: str, descripti
 
     The numbers Graphviz writes (`n3`) say nothing; comments with its version would make equal pictures differ.
     """
-    root = minidom.parseString(svg).documentElement
+    root: Any = minidom.parseString(svg).documentElement
     key = hashlib.sha256(dot.encode("utf-8")).hexdigest()[:8]  # several pictures may share a notebook page
     root.setAttribute("role", "img")
     root.setAttribute("aria-labelledby", f"title-{key} desc-{key}")

@@ -63,7 +63,7 @@ def learning_curves(
                     label = f"{run_name}, {data}" if run_name else data
                     marker = "o" if len(points) <= 30 else ""
                     axes.plot(*zip(*points), style, color=colour, marker=marker, markersize=3.5, label=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.legend(frameon=False)
     return figure
 
@@ -257,12 +257,12 @@ def _axes(figure: Figure, place: tuple[int, int, int], xlabel: str, ylabel: str)
 def _colour_bar(figure: Figure, axes: Axes, shown: Any, label: str) -> None:
     bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.03)
     bar.set_label(label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _figure(width: float, height: float, title: str) -> Figure:
-    figure: Figure = _figure_class()(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr]  # inches; labels end off the edge
+    figure: Figure = _figure_class()(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches, so that nothing touches the edge
     if title:
         figure.suptitle(title, fontsize=11)
     return figure

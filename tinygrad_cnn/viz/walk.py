@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -174,16 +175,25 @@ def describe(boxes: Sequence[Box]) -> str:
 
 
 def attributes(operation: Function) -> tuple[str, ...]:
-    """The operation's attributes, without those that switch something off (dilation 1, groups 1, None, False)."""
-    said = ((name, value) for name, value in operation.attributes().items() if value is not None and value is not False)
-    texts = ((name, attribute_text(value)) for name, value in said)
-    return tuple(f"{name} {text}" for name, text in texts if not (name in ("dilation", "groups") and text == "1"))
+    """The operation's settings in words; only sizes of windows are worth a line when they have their default value."""
+    defaults: dict[str, Any] = {}
+    if dataclasses.is_dataclass(operation):
+        defaults = {f.name: f.default for f in dataclasses.fields(operation) if f.name not in ("stride", "padding")}
+    said = []
+    for name, value in operation.attributes().items():
+        text = attribute_text(value)
+        if value is None or value is False or text == attribute_text(defaults.get(name, MISSING)):
+            continue
+        if (name == "dilation" and text == "1") or (name.startswith("shape") and value == operation.shape):
+            continue  # nothing but the output's shape
+        said.append(f"{name} {text}")
+    return tuple(said)
 
 
 def attribute_text(value: Any) -> str:
     """An attribute in a few characters: `(2, 2)` as 2, an array as its type and shape."""
     if isinstance(value, tuple | list) and value and all(type(v) is int for v in value):
-        text = str(value[0]) if len(set(value)) == 1 and len(value) > 1 else f"({', '.join(map(str, value))})"
+        text = str(value[0]) if len(set(value)) == 1 else f"({', '.join(map(str, value))})"
     elif hasattr(value, "shape") and hasattr(value, "dtype"):
         text = f"{shape_text(tuple(value.shape))} {value.dtype}"
     elif isinstance(value, float):

@@ -1,0 +1,21 @@
+"""Look at what `tinygrad-cnn train lenet5` left behind: everything promised is there, and it learned the digits."""
+
+import json
+import sys
+import xml.dom.minidom
+from pathlib import Path
+
+run = max(Path("runs").glob("lenet5-digits*"), key=lambda path: path.stat().st_mtime)
+history = json.loads((run / "history.json").read_text(encoding="utf-8"))
+accuracy = history["epochs"][-1]["val_accuracy"]
+seconds = sum(epoch["seconds"] for epoch in history["epochs"])
+problems = [] if accuracy >= 0.98 else [f"test accuracy {accuracy:.4f} is below 0.98"]
+for name in ("learning_curves.png", "confusion_matrix.png", "filters.png"):
+    data = (run / name).read_bytes() if (run / name).exists() else b""
+    if not data.startswith(b"\x89PNG") or len(data) < 4096:
+        problems.append(f"{name} is missing or empty")
+xml.dom.minidom.parse(str(run / "graph.svg"))
+if not list(run.glob("**/model.safetensors")):
+    problems.append("there is no checkpoint")
+print(f"{run}: test accuracy {accuracy:.2%} after {len(history['epochs'])} epochs, {seconds:.1f} s of training")
+sys.exit("\n".join(problems))

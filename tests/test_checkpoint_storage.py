@@ -172,6 +172,29 @@ def test_the_third_fsync_failing_names_the_file_being_written(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="directories cannot be synced on Windows")
+def test_every_file_and_both_directories_are_flushed_before_the_old_one_goes(tmp_path, monkeypatch):
+    import stat
+
+    storage.write(tmp_path, FILES, keep=1)
+    real, flushed = os.fsync, []
+
+    def record(descriptor):
+        status = os.fstat(descriptor)
+        flushed.append((stat.S_ISDIR(status.st_mode), status.st_ino))
+        assert (tmp_path / "checkpoint-000001" / "state.json").exists()
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    new = storage.write(tmp_path, FILES, keep=1)
+    inodes = {name: (new / name).stat().st_ino for name in NAMES}
+    assert flushed == [(False, inodes[name]) for name in NAMES] + [
+        (True, new.stat().st_ino),
+        (True, tmp_path.stat().st_ino),
+    ]
+    assert storage.checkpoints(tmp_path) == [new]
+
+
 def test_ctrl_c_while_writing_leaves_no_rubbish(tmp_path, monkeypatch):
     storage.write(tmp_path, FILES)
 
@@ -246,6 +269,46 @@ def test_a_checkpoint_that_cannot_be_removed_does_not_stop_the_training(tmp_path
     paths.append(storage.write(tmp_path, FILES, keep=1))
     assert storage.checkpoints(tmp_path) == paths
     assert "cannot remove the old checkpoint" in caplog.text
+
+
+def test_windows_a_new_directory_that_is_held_for_a_moment_is_renamed_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_WINDOWS", True)
+    pauses = []
+    monkeypatch.setattr(storage.time, "sleep", pauses.append)
+    real, synced = os.rename, []
+    monkeypatch.setattr(storage.os, "open", lambda *a: synced.append(a))
+
+    def held(source, target):
+        if len(pauses) < 3:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", held)
+    path = storage.write(tmp_path, FILES)
+    assert len(pauses) == 3
+    assert synced == []  # a directory cannot be opened on Windows
+    monkeypatch.undo()
+    assert storage.read(path) == FILES
+
+
+def test_windows_a_directory_that_is_held_for_ever_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_WINDOWS", True)
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: None)
+
+    def held(source, target):
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    monkeypatch.setattr(os, "rename", held)
+    with pytest.raises(CheckpointError, match="Access is denied"):
+        storage.write(tmp_path, FILES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_named(written):
+    (written / "state.json").unlink()
+    (written / "state.json").mkdir()
+    with pytest.raises(DamagedError, match=r"state\.json cannot be read: "):
+        storage.read(written)
 
 
 def test_write_file_replaces_as_a_whole(tmp_path, monkeypatch):

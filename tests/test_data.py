@@ -6,13 +6,14 @@ import hashlib
 import logging
 import re
 import struct
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_cnn as tcnn
@@ -32,6 +33,12 @@ from tinygrad_cnn.data import (
 )
 from tinygrad_cnn.random import Generator
 from tinygrad_cnn.shapes import ShapeError
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason="NOT CHECKED AGAINST PYTORCH: pip install torch==2.13.0")
+
 
 # Sets in memory
 
@@ -74,10 +81,7 @@ def test_tensor_dataset_refuses_unequal_sizes(tensors, error, reason):
     ],
 )
 def test_index_outside_or_not_whole_is_refused(dataset):
-    assert np.array_equal(
-        np.hstack([np.ravel(part) for part in dataset[-1]]) if isinstance(dataset[-1], tuple) else dataset[-1],
-        np.hstack([np.ravel(part) for part in dataset[3]]) if isinstance(dataset[3], tuple) else dataset[3],
-    )
+    assert repr(dataset[-1]) == repr(dataset[3])
     for index in (4, -5):
         with pytest.raises(IndexError, match=f"there is no sample {index}, there are 4"):
             dataset[index]
@@ -155,6 +159,7 @@ def test_subclass_with_other_samples_does_not_inherit_the_batches():
 # Splits
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**40))
 def test_random_split_into_fractions_covers_everything_once(count, weights, seed):
     fractions = [weight / sum(weights) for weight in weights]
@@ -181,9 +186,10 @@ def test_random_split_refuses_lengths_that_do_not_add_up(lengths):
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Length of split")
+@settings(deadline=None)
 @given(st.integers(1, 50), st.lists(st.integers(1, 9), min_size=1, max_size=5))
-def test_random_split_has_pytorchs_sizes(count, weights):
-    torch = pytest.importorskip("torch", reason="NOT CHECKED AGAINST PYTORCH: pip install torch==2.13.0")
+def test_random_split_has_pytorchs_sizes(torch, count, weights):
     fractions = [weight / sum(weights) for weight in weights]
     if sum(fractions) > 1:  # PyTorch refuses these for the last bit
         return
@@ -191,6 +197,7 @@ def test_random_split_has_pytorchs_sizes(count, weights):
     assert [len(part) for part in random_split(range(count), fractions)] == [len(part) for part in theirs]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(2, 30), min_size=1, max_size=6),
     st.floats(0.1, 0.9),
@@ -252,7 +259,6 @@ def test_digits_are_the_1797_real_ones_split_by_class(digits):
 
     raw = load_digits()
     assert len(np.unique(both, axis=0)) == len(np.unique(raw.data, axis=0))
-    # a pixel of the enlarged image whose centre falls on one of the 8×8: (3.5·k + 1.25) for the k-th
     first = data.stratified_split(raw.target, 0.2, 0)[0][0]
     enlarged = transforms.Resize((28, 28)).batch((raw.images[first] / 16).astype(np.float32)[None, None])
     np.testing.assert_array_equal(train.data[0], enlarged[0])
@@ -297,8 +303,6 @@ def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
 
 
 def test_scikit_learn_is_imported_only_for_the_digits():
-    import subprocess
-
     code = "import sys, tinygrad_cnn.data; sys.exit(any(m in sys.modules for m in ('sklearn', 'PIL', 'cupy')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

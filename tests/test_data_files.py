@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -38,6 +38,7 @@ arrays = st.sampled_from(list(IDX_CODES)).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(arrays)
 def test_idx_gives_back_what_was_written(array):
     read = parse_idx(idx_bytes(array), "file")
@@ -54,6 +55,7 @@ def test_idx_is_read_plain_or_compressed_whatever_its_name(tmp_path, compressed)
     np.testing.assert_array_equal(read_idx(path), array)
 
 
+@settings(deadline=None)
 @given(arrays, st.data())
 def test_idx_cut_anywhere_names_the_end(array, data):
     content = idx_bytes(array)
@@ -62,6 +64,7 @@ def test_idx_cut_anywhere_names_the_end(array, data):
         parse_idx(content[:cut], "somewhere")
 
 
+@settings(deadline=None)
 @given(arrays, st.binary(min_size=1, max_size=9))
 def test_idx_with_trailing_bytes_names_where_they_begin(array, extra):
     content = idx_bytes(array)
@@ -84,6 +87,7 @@ def test_idx_with_a_wrong_header_says_so(content, reason):
         parse_idx(content, "file")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_idx_of_random_bytes_is_an_array_or_a_data_error(content):
     with contextlib.suppress(DataError):
@@ -229,6 +233,16 @@ def test_damaged_archive_is_a_data_error_wherever_the_damage_is(tmp_path):
         bad.write_bytes(flipped)
         with pytest.raises(DataError, match=r"bad\.tar\.gz"):
             cifar.read_archive(bad, "folder", ["a.bin"])
+    bad.write_bytes(good + gzip.compress(bytes(3 << 20))[:-8] + b"checksum")
+    with pytest.raises(DataError, match="CRC"):
+        cifar.read_archive(bad, "folder", ["a.bin"])
+    plain = archive(tmp_path / "plain.tar", [("folder/a.bin", content)], "w").read_bytes()
+    for cut in (600, 30_000):
+        bad.write_bytes(plain[:cut])
+        with pytest.raises(DataError):
+            cifar.read_archive(bad, "folder", ["a.bin"])
+    with pytest.raises(DataError, match="cannot be read"):
+        cifar.read_archive(tmp_path / "missing", "folder", ["a.bin"])
     bad.write_bytes(b"<html>" * 1000)
     with pytest.raises(DataError, match="damaged archive"):
         cifar.read_archive(bad, "folder", ["a.bin"])
@@ -484,3 +498,7 @@ def test_process_killed_while_downloading_leaves_no_file_under_the_final_name(tm
     (left,) = os.listdir(tmp_path)
     assert left.endswith(".part")
     assert read_content(download.fetch(FILE, mirror("good"), tmp_path)) == CONTENT
+    assert sorted(os.listdir(tmp_path)) == sorted([left, "file.gz"])
+    os.utime(tmp_path / left, (time.time() - 90_000,) * 2)
+    download.fetch(FILE, mirror("good"), tmp_path)
+    assert os.listdir(tmp_path) == ["file.gz"]

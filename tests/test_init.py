@@ -83,7 +83,11 @@ def test_constants():
 
 
 def test_layers_start_as_pytorchs_do():
-    for layer, fan_in in ((nn.Linear(200, 300), 200), (nn.Conv2d(30, 40, (5, 3), groups=2), 225)):
+    g = Generator(1)
+    for layer, fan_in in (
+        (nn.Linear(200, 900, generator=g), 200),
+        (nn.Conv2d(30, 800, (5, 3), groups=2, generator=g), 225),
+    ):
         bound = 1 / math.sqrt(fan_in)
         for values in (layer.weight.numpy(), layer.bias.numpy()):
             assert abs(values).max() <= bound * (1 + 1e-6)

@@ -84,6 +84,15 @@ def test_batch_norm_cumulative_mean():
     assert layer.running_mean.item() == pytest.approx((2 + 6 + 1) / 3)
 
 
+def test_a_batch_that_is_refused_does_not_count():
+    layer = nn.BatchNorm1d(3)
+    for bad in (tcnn.ones(1, 3), tcnn.ones(4, 2)):
+        with pytest.raises(ValueError, match=r"BatchNorm1d|batch_norm"):
+            layer(bad)
+    assert layer.num_batches_tracked.item() == 0
+    assert layer.running_mean.tolist() == [0.0] * 3
+
+
 def test_batch_norm_without_running_means_uses_the_batch_in_eval():
     layer = nn.BatchNorm1d(1, track_running_stats=False, eps=0.0).eval()
     assert layer(tcnn.tensor([[1.0], [3.0]])).tolist() == [[-1.0], [1.0]]
@@ -169,7 +178,12 @@ def test_functional_is_the_same_under_both_names():
             r"BatchNorm2d: x has shape \(2, 3\), it must be \(N, C, H, W\)",
         ),
         (lambda: nn.BatchNorm1d(3)(tcnn.ones(2, 3, 4, 5)), ValueError, r"it must be \(N, C\) or \(N, C, L\)"),
-        (lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 4, 5, 6)), ValueError, "3"),
+        (lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 4, 5, 6)), ValueError, "axis 1 must be num_features=3; make the layer"),
+        (
+            lambda: nn.Conv2d(2, 2, 5, padding=4, padding_mode="reflect")(tcnn.ones(1, 2, 4, 9)),
+            ValueError,
+            "4 of 4 rows",
+        ),
         (lambda: nn.Dropout(1.5), ValueError, "Dropout: p=1.5 must be a probability"),
         (lambda: nn.Softmax()(tcnn.ones(2, 3)), ValueError, r"write Softmax\(dim=1\)"),
         (lambda: nn.LogSoftmax()(tcnn.ones(2, 3)), ValueError, r"write LogSoftmax\(dim=1\)"),
@@ -232,6 +246,7 @@ ids = [f"{name}-{i}" for i, (name, *_) in enumerate(FORWARD)]
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 @pytest.mark.parametrize(("name", "args", "options", "shape"), FORWARD, ids=ids)
 def test_same_values_gradients_text_and_state_as_pytorch(torch, name, args, options, shape):
     ours = getattr(nn, name)(*args, **options).double()

@@ -109,6 +109,13 @@ def test_buffers():
     assert "scratch" in net.state_dict()
 
 
+def test_a_buffer_that_becomes_a_parameter_is_saved():
+    net = nn.Module()
+    net.register_buffer("x", tcnn.ones(2), persistent=False)
+    net.x = nn.Parameter([1.0])
+    assert list(net.state_dict()) == ["x"]
+
+
 def test_finding_by_dotted_name():
     net = Net()
     assert net.get_submodule("head.1") is net.head[1]
@@ -197,6 +204,12 @@ def test_a_plain_list_of_layers_is_warned_of():
     ) as seen:
         Hidden()
     assert seen[0].filename == __file__
+
+
+def test_a_plain_dict_of_layers_is_warned_of():
+    net = nn.Module()
+    with pytest.warns(tcnn.TinygradCnnWarning, match=r"plain dict: its 1 ReLU\(s\).*nn\.ModuleDict"):
+        net.branches = {"a": nn.ReLU(), "b": 3}
 
 
 def test_a_list_of_known_layers_is_fine():
@@ -316,6 +329,18 @@ def test_shared_parameters_stay_shared():
     net[1].weight = net[0].weight
     net.double()
     assert net[0].weight is net[1].weight
+
+
+def test_a_buffer_that_somebody_else_holds_stays_as_it_is():
+    weights = tcnn.tensor([1.0, 2.0])
+    loss = nn.CrossEntropyLoss(weights)
+    net = nn.ModuleList([loss, nn.NLLLoss(weights)])
+    net.double()
+    assert (weights.dtype, loss.weight.dtype) == (np.float32, np.float64)
+    assert net[1].weight is loss.weight
+    assert not loss.weight.requires_grad
+    kept = loss.weight
+    assert net.double()[0].weight is kept
 
 
 def test_an_optimizer_made_before_goes_on_after_the_move():

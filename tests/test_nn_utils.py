@@ -55,6 +55,13 @@ def test_a_norm_that_is_not_finite(bad):
     assert a.grad[0] != 3.0
 
 
+def test_half_precision_does_not_overflow():
+    (a,) = with_gradients([300.0, 400.0], dtype="float16")
+    assert utils.clip_grad_norm_(a, 50.0).item() == 500.0
+    assert a.grad.tolist() == [30.0, 40.0]
+    assert a.grad.dtype == "float16"
+
+
 def test_clip_value():
     a, b = with_gradients([3.0, -0.5], [[-7.0]])
     utils.clip_grad_value_([a, b, nn.Parameter([1.0])], 1)

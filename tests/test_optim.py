@@ -156,6 +156,7 @@ def test_bad_parameters(params, error, text):
         (lambda p: optim.SGD(p, lr=0.1, nesterov=True), ValueError, "nesterov=True needs momentum > 0"),
         (lambda p: optim.Adam(p, betas=(0.9, 1.0)), ValueError, "betas=.* must be two numbers from 0 to below 1"),
         (lambda p: optim.Adam(p, betas=(0.9,)), ValueError, "two numbers"),
+        (lambda p: optim.Adam(p, betas=0.9), ValueError, "betas=0.9 must be two numbers"),
         (lambda p: optim.AdamW(p, eps=-1), ValueError, "AdamW: eps=-1 must be at least 0"),
         (lambda p: optim.RMSprop(p, alpha=-1), ValueError, "RMSprop: alpha=-1"),
     ],
@@ -306,8 +307,22 @@ def test_all_that_does_not_fit_is_listed():
     bad = changed(optimizer.state_dict(), shape=(9,), extra="square_avg")
     with pytest.raises(ValueError, match=r"(?s)square_avg of parameter 0.*exp_avg of parameter 1"):
         optimizer.load_state_dict(bad)
-    with pytest.raises(ValueError, match="must be a dict"):
-        optimizer.load_state_dict([1, 2])
+    for no_state in ([1, 2], {"state": {}}, {"param_groups": []}):
+        with pytest.raises(ValueError, match="must be a dict"):
+            optimizer.load_state_dict(no_state)
+
+
+def test_a_state_may_hold_none_and_numpy_numbers():
+    params = parameters()
+    optimizer = MAKERS["adam"](params)
+    step(optimizer, params, 0)
+    state = optimizer.state_dict()
+    state["state"][0].update(step=np.float32(3.0), max_exp_avg_sq=None)
+    state["state"][1]["step"] = np.array(5)
+    optimizer.load_state_dict(state)
+    assert "max_exp_avg_sq" not in optimizer.state[params[0]]
+    step(optimizer, params, 1)
+    assert [optimizer.state[p]["step"] for p in params] == [4, 6]
 
 
 def test_the_state_follows_a_model_to_another_number_format():

@@ -192,6 +192,30 @@ def test_a_single_number_can_be_trained(make):
     assert w.item() < 2.0
 
 
+def test_the_kernels_alone_are_the_plain_rules():
+    w, dw = np.array([8.0]), np.array([4.0])
+    kernels.sgd_step(w, dw, np.zeros(1), lr=0.5, weight_decay=0.5)  # g = 4 + 0.5·8
+    assert w.item() == 4.0
+    w = np.array([8.0])
+    m, v = np.zeros(1), np.zeros(1)
+    kernels.adam_step(w, dw, m, v, step=1, lr=0.5, beta1=0.5, beta2=0.75, eps=0.0, weight_decay=0.5)
+    assert (w.item(), m.item(), v.item()) == (7.5, 4.0, 16.0)
+    w, v = np.array([8.0]), np.zeros(1)
+    kernels.rmsprop_step(w, dw, v, lr=0.5, alpha=0.75, eps=0.0, weight_decay=0.5)  # √(0.25·64)
+    assert (w.item(), v.item()) == (7.0, 16.0)
+
+
+@every
+def test_steps_are_counted_where_the_rule_needs_it(make):
+    w = nn.Parameter(np.ones(2))
+    optimizer = make([w])
+    for _ in range(3):
+        w.grad = np.ones(2)
+        optimizer.step()
+    assert optimizer.state[w].get("step", 3) == 3
+    assert ("step" in optimizer.state[w]) == (not isinstance(optimizer, optim.SGD))
+
+
 def test_each_rule_is_a_kernel_that_can_be_replaced():
     calls = []
 

@@ -148,6 +148,22 @@ def test_schedules_can_be_chained():
     assert seen == [1, 1, 0.5, 0.125, 0.0625]
 
 
+def test_a_group_added_later():
+    late = {"params": [nn.Parameter([1.0])], "lr": 8.0}
+    for name in ("step", "multi", "plateau"):
+        scheduler = SCHEDULES[name](optimizer())
+        scheduler.optimizer.add_param_group(dict(late))
+        sequence(scheduler, 6, metrics_for(name, 0, 6))
+        assert scheduler.get_last_lr()[1] == pytest.approx(8 * scheduler.get_last_lr()[0])
+        assert scheduler.get_last_lr()[1] < 8
+    for make in (SCHEDULES["cosine"], lambda o: lr_scheduler.OneCycleLR(o, 1.0, 9)):
+        scheduler = make(optimizer())
+        scheduler.optimizer.step()
+        scheduler.optimizer.add_param_group(dict(late))
+        with pytest.raises(ValueError, match=r"made for 1 parameter group\(s\), the optimizer now has 2; make a new"):
+            scheduler.step()
+
+
 # ── errors ──
 @pytest.mark.parametrize(
     ("make", "error", "text"),

@@ -226,6 +226,13 @@ def test_a_loader_without_length_has_no_end_in_sight():
     assert "ETA" not in stream.getvalue()
 
 
+def test_by_default_it_prints_on_standard_output(capsys):
+    model = nn.Linear(4, 3)
+    pairs = [(tcnn.zeros(5, 4), tcnn.zeros(5, dtype="int64"))]
+    fit(model, pairs, optim.SGD(model.parameters(), lr=0.1), epochs=1, callbacks=[ProgressBar()])
+    assert capsys.readouterr().out.startswith("epoch 1/1  loss ")
+
+
 def test_why_it_stopped_is_said():
     text, _ = shown(epochs=5, terminal=False)
     assert "stopped" not in text
@@ -235,7 +242,7 @@ def test_why_it_stopped_is_said():
     pairs = [(tcnn.zeros(5, 4), tcnn.zeros(5, dtype="int64"))]
     stop = EarlyStopping("lr", patience=1, mode="max")
     fit(model, pairs, optim.SGD(model.parameters(), lr=0.1), epochs=5, callbacks=[bar, stop])
-    assert "stopped: lr has not improved for 1 epochs (best 0.1 in epoch 1)" in stream.getvalue()
+    assert "stopped: lr has not improved for 1 epoch (best 0.1 in epoch 1)" in stream.getvalue()
 
 
 def test_the_time_left_counts_remaining_batches_and_validations(monkeypatch):

@@ -219,21 +219,28 @@ def test_a_callback_stops_after_a_batch_or_an_epoch():
 
 
 def test_schedulers_step_per_epoch_or_per_batch():
+    following = []
+
     def rates(make, **options):
         model = net()
         optimizer = optim.SGD(model.parameters(), lr=0.8)
         scheduler = make(optimizer)
         seen = []
+        following.clear()
 
         class Watch(Callback):
             def on_batch_end(self, run):
                 seen.append(run.lr)
+
+            def on_epoch_end(self, run):
+                following.append(run.lr)
 
         history = fit(model, loader(), optimizer, epochs=2, scheduler=scheduler, callbacks=[Watch()], **options)
         return seen, history["lr"]
 
     halve = lambda optimizer: optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)  # noqa: E731
     assert rates(halve) == ([0.8] * 5 + [0.4] * 5, [0.8, 0.4])
+    assert following == [0.4, 0.2]
     seen, recorded = rates(halve, step_scheduler="batch")
     assert seen == [0.8 / 2 ** (i + 1) for i in range(10)]
     assert recorded == [0.8 / 2**4, 0.8 / 2**9]  # of each epoch's last step

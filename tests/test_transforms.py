@@ -202,10 +202,10 @@ def test_resize_bilinear_is_the_weighted_sum_of_four_pixels(H, W, P, Q):
 @settings(deadline=None)
 @given(sides, sides, sides, sides, st.sampled_from(["bilinear", "nearest"]))
 def test_resize_is_pytorchs_interpolate(torch, H, W, P, Q, mode):
-    images = floats(2, 3, H, W)
+    images = floats(2, 3, H, W, dtype=np.float64)  # PyTorch computes float32 positions in float32, we do not
     options = {"align_corners": False} if mode == "bilinear" else {}
     theirs = torch.nn.functional.interpolate(torch.from_numpy(images), (P, Q), mode=mode, **options)
-    np.testing.assert_allclose(Resize((P, Q), mode).batch(images), theirs, atol=2e-6)
+    np.testing.assert_allclose(Resize((P, Q), mode).batch(images), theirs, atol=1e-12)
 
 
 def test_resize_to_the_same_size_changes_nothing():
@@ -323,7 +323,7 @@ def test_own_transforms_work_on_batches():
         def __call__(self, image, rng=None):
             return image + rng.normal(image.shape)
 
-    class Loud(Resize):
+    class Loud(Compose):
         def __call__(self, image, rng=None):
             return -super().__call__(image, rng)
 
@@ -332,17 +332,23 @@ def test_own_transforms_work_on_batches():
             return images / 2
 
     images = floats(4, 1, 3, 3)
-    for transform in (Noise(), Loud(3), Half()):
+    for transform in (Noise(), Loud([Pad(1)]), Half()):
         singles = [transform(image, rng) for image, rng in zip(images, streams(4), strict=True)]
         np.testing.assert_array_equal(transform.batch(images, streams(4)), np.stack(singles))
-    assert (Loud(3)(images[0]) == -images[0]).all()
+    assert (Loud([Pad(1)])(images[0]) == -Pad(1)(images[0])).all()
+    with pytest.raises(TypeError, match=r"Louder: a BatchTransform defines batch"):
+
+        class Louder(Resize):
+            def __call__(self, image, rng=None):
+                return image
+
     for unfinished in (Transform(), BatchTransform()):
         with pytest.raises(NotImplementedError, match="must define"):
             unfinished(images[0])
 
 
 def test_reprs_can_be_read_and_evaluated():
-    for transform in GEOMETRIC:
+    for transform in [t for t in GEOMETRIC if not isinstance(t, Compose)]:
         assert repr(eval(repr(transform))) == repr(transform)
     assert repr(Compose([ToTensor(), Normalize(0.5, 2)])) == (
         "Compose(\n    ToTensor()\n    Normalize(mean=(0.5,), std=(2.0,))\n)"

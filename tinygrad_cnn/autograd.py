@@ -140,7 +140,7 @@ class Tensor(Storage):
         elif self._node is None:
             if not dtypes.is_floating(self.dtype):
                 raise DtypeError(
-                    f"requires_grad: only floating-point numbers have gradients, not {self.dtype}; convert with .float()"
+                    f"requires_grad: only floats have gradients, this tensor is {self.dtype}; convert it with .float()"
                 )
             self._node = Leaf(self.shape, self.dtype)
         return self
@@ -188,7 +188,8 @@ class Tensor(Storage):
                     f"{caller}: a tensor of shape {self.shape} is not a single number; sum() or mean() it first, or "
                     f"give the gradient to start from, an array of shape {self.shape}"
                 )
-            return self._node, self.backend.xp.ones(self.shape, dtype=self.dtype)
+            with self.backend.activate():
+                return self._node, self.backend.xp.ones(self.shape, dtype=self.dtype)
         dy = gradient._data if isinstance(gradient, Tensor) else copied(gradient, None, self.backend)
         if dy.shape != self.shape:
             raise ShapeError(
@@ -394,16 +395,17 @@ class _Gradients:
 
     def add(self, node: Node, dx: Array) -> None:
         """One more contribution to a node's gradient."""
-        if dx.dtype != node.dtype:
-            dx = dx.astype(node.dtype)
         known = self.arrays.get(node)
-        if known is None:
-            self.arrays[node] = dx
-        elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
-            known += dx
-        else:
-            self.arrays[node] = known + dx
-            self.own.add(node)
+        with backend_of(dx).activate():
+            if dx.dtype != node.dtype:
+                dx = dx.astype(node.dtype)
+            if known is None:
+                self.arrays[node] = dx
+            elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
+                known += dx
+            else:
+                self.arrays[node] = known + dx
+                self.own.add(node)
 
     def take(self, node: Node) -> Array | None:
         """The finished gradient of a node: all nodes that use it came before."""
@@ -412,7 +414,8 @@ class _Gradients:
         if dy is None or not node.hooks:
             return dy
         for hook in list(node.hooks.values()):
-            replaced = hook(_locked_view(dy))
+            with backend_of(dy).activate():
+                replaced = hook(_locked_view(dy))
             if replaced is not None:
                 dy = replaced._data if isinstance(replaced, Tensor) else replaced
                 if getattr(dy, "shape", None) != node.shape:
@@ -450,15 +453,17 @@ def walk_back(
             continue
         if node in wanted:
             found[node] = dy
+        backend = backend_of(dy)
         if into_leaves and node.retains_grad:
-            if node.grad is None or isinstance(node, Function):
-                # an array of its own: two leaves may have been handed the same one
-                node.grad = backend_of(dy).xp.array(dy, dtype=node.dtype, copy=True, order="C")
-            else:
-                node.grad += dy
+            with backend.activate():
+                if node.grad is None or isinstance(node, Function):
+                    # an array of its own: two leaves may have been handed the same one
+                    node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
+                else:
+                    node.grad += dy
         if isinstance(node, Function):
             node.check_unchanged()
-            with backend_of(dy).activate():
+            with backend.activate():
                 for parent, dx in zip(node.parents, node.gradients(dy)):
                     if parent is not None and dx is not None:
                         gradients.add(parent, dx)

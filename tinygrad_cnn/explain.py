@@ -38,7 +38,7 @@ def explain_grad(tensor: Any, loss: Any = None) -> str:
             "call retain_grad() on it before backward, or use grad(loss, tensor)"
         )
     if loss is None:
-        return "backward was not called yet on anything computed from this tensor, or the path to it was cut: pass the loss"
+        return "backward was not called on anything computed from this tensor, or the path to it was cut: pass the loss"
     if loss._node is None:
         return f"the loss has no graph: {explain_grad(loss)}"
     order = kernels.toposort(loss._node)

@@ -152,10 +152,11 @@ def _plane_index(taps: Tensor, w: Window, columns: int) -> Tensor:
     """The place r·W + q of each maximum, from the number of the tap that held it."""
     P, Q = taps.shape[-2:]
     xp = taps.backend.xp
-    tap = taps.data.astype("int64")
-    row = xp.arange(P).reshape(P, 1) * w.stride[0] - w.pads[0][0] + tap // w.kernel[1] * w.dilation[0]
-    column = xp.arange(Q) * w.stride[1] - w.pads[1][0] + tap % w.kernel[1] * w.dilation[1]
-    return Tensor(row * columns + column)
+    with taps.backend.activate():
+        tap = taps.data.astype("int64")
+        row = xp.arange(P).reshape(P, 1) * w.stride[0] - w.pads[0][0] + tap // w.kernel[1] * w.dilation[0]
+        column = xp.arange(Q) * w.stride[1] - w.pads[1][0] + tap % w.kernel[1] * w.dilation[1]
+        return Tensor(row * columns + column)
 
 
 def avg_pool2d(
@@ -244,13 +245,13 @@ def batch_norm(
             f"batch_norm: x {x.shape} has one value per channel, whose variance is 0; use more samples, or model.eval()"
         )
     if weight is None and bias is not None:
-        weight = Tensor(x.backend.xp.ones(bias.shape, dtype=bias.dtype))
+        weight = Tensor([1.0], dtype=bias.dtype, device=x.backend).expand(bias.shape)
     y, mean, var = apply(ops.BatchNorm(eps), x, *[t for t in (weight, bias) if t is not None])
-    for running, batch in ((running_mean, mean.data), (running_var, var.data * (m / max(m - 1, 1)))):
+    for running, batch, correction in ((running_mean, mean, 1.0), (running_var, var, m / max(m - 1, 1))):
         if running is not None:
             with running.writing("batch_norm") as array:
                 array *= 1 - momentum
-                array += (momentum * batch).astype(array.dtype, copy=False)
+                array += (momentum * (batch.data * correction)).astype(array.dtype, copy=False)
     return y
 
 
@@ -335,12 +336,16 @@ def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
     labels = _as_tensor(labels)
     if dtypes.is_floating(labels.dtype):
         raise DtypeError(f"one_hot: class numbers must be whole numbers, not {labels.dtype}")
+    if num_classes < 0:
+        if not labels.numel():
+            raise ValueError("one_hot: no labels to count the classes by; give num_classes")
+        num_classes = int(labels.max()) + 1
     if labels.backend.checks_values and labels.numel():
         low, high = int(labels.min()), int(labels.max())
-        num_classes = high + 1 if num_classes < 0 else num_classes
         if low < 0 or high >= num_classes:
             raise ValueError(f"one_hot: class numbers {low}..{high} must lie in 0..{num_classes - 1}")
-    classes = Tensor(labels.backend.xp.arange(num_classes))
+    with labels.backend.activate():
+        classes = Tensor(labels.backend.xp.arange(num_classes))
     return (labels.unsqueeze(-1) == classes).long()
 
 
@@ -491,7 +496,7 @@ def _class_loss(
     if reduction == "mean":
         counted = target != ignore_index
         with no_grad():
-            each = counted if weight is None else weight[target * counted] * counted
+            each = counted if weight is None else weight[(target * counted).long()] * counted
             divisor = each.sum().to(losses.dtype)
     return _reduced(operation.name, losses, reduction, divisor)
 
@@ -548,10 +553,9 @@ def binary_cross_entropy_with_logits(
         raise ShapeError(
             f"binary_cross_entropy_with_logits: target {target.shape} and logits {logits.shape} must be equal"
         )
-    if pos_weight is None:
-        loss = softplus(logits) - logits * target
-    else:
-        loss = (1 - target) * logits + (1 + (pos_weight - 1) * target) * softplus(-logits)
+    # −log σ(x) is softplus(−x), −log(1 − σ(x)) is softplus(x)
+    yes = target if pos_weight is None else target * pos_weight
+    loss = yes * softplus(-logits) + (1 - target) * softplus(logits)
     return _reduced("binary_cross_entropy_with_logits", loss if weight is None else loss * weight, reduction)
 
 

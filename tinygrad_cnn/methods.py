@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict, TypeVar,
 import numpy as np
 
 from tinygrad_cnn import dtypes, ops
-from tinygrad_cnn.backends import namespace, owner
+from tinygrad_cnn.backends import is_array, namespace, owner
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.function import Function
-from tinygrad_cnn.shapes import Ints, Shape, ShapeError, normalise_dims
+from tinygrad_cnn.shapes import Ints, Shape, ShapeError, normalise_dims, one_dim
 
 if TYPE_CHECKING:
     from tinygrad_cnn.autograd import Tensor
@@ -334,7 +334,7 @@ class TensorMethods(Formats):
 
     def _reduce(self, kind: Any, dim: Any, keepdim: bool, alias: Alias, *settings: Any) -> Any:
         dim, keepdim = _numpy_names(dim, keepdim, alias)
-        dims = normalise_dims(kind.name, dim, self.ndim)
+        dims = normalise_dims(kind.name, None if dim in ((), []) else dim, self.ndim)  # PyTorch: none means all
         return self._apply(kind(dims, keepdim, *settings), self)
 
     def _needs_float(self, operation: str) -> None:
@@ -358,15 +358,16 @@ class TensorMethods(Formats):
 
     def std(self, dim: Any = None, *, correction: float = 1, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
         """The standard deviation, `√var`."""
-        return self.var(dim, correction=correction, keepdim=keepdim, **alias).sqrt()
+        self._needs_float("std")
+        return self._reduce(ops.Std, dim, keepdim, alias, correction)
 
     def amax(self, dim: Any = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
         """The largest number over one or several dimensions; equals share the gradient."""
-        return self._reduce(ops.Amax, dim if dim != () else None, keepdim, alias)
+        return self._reduce(ops.Amax, dim, keepdim, alias)
 
     def amin(self, dim: Any = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
         """The smallest number over one or several dimensions; equals share the gradient."""
-        return self._reduce(ops.Amin, dim if dim != () else None, keepdim, alias)
+        return self._reduce(ops.Amin, dim, keepdim, alias)
 
     def max(self, dim: Any = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Any:
         """The largest number; along `dim` also where it stands: `(values, indices)`. A tensor as `dim`: `maximum`."""
@@ -424,10 +425,9 @@ class TensorMethods(Formats):
 
     def _arg(self, name: str, dim: Any, keepdim: bool, alias: Alias) -> Tensor:
         dim, keepdim = _numpy_names(dim, keepdim, alias)
-        if dim is not None:
-            normalise_dims(name, dim, self.ndim)
-        if not math.prod(self.shape):
-            raise ShapeError(f"{name}: a tensor of shape {self.shape} holds no numbers")
+        dims = normalise_dims(name, dim, self.ndim)
+        if not math.prod(self.shape[axis] for axis in dims):
+            raise ShapeError(f"{name}: dimensions {dims} of a tensor of shape {self.shape} hold no numbers")
         return self._apply(Plain(name, lambda x: getattr(x, name)(axis=dim, keepdims=keepdim)), self)
 
     def sort(self, dim: int = -1, descending: bool = False, stable: bool = True) -> Extremes:
@@ -536,7 +536,7 @@ class TensorMethods(Formats):
 
     def split(self, split_size: int | list[int] | tuple[int, ...], dim: int = 0) -> tuple[Tensor, ...]:
         """In pieces along `dim`: of one size (the last may be smaller), or of the sizes listed."""
-        (axis,) = normalise_dims("split", dim, self.ndim)
+        axis = one_dim("split", dim, self.ndim)
         n = self.shape[axis]
         if isinstance(split_size, int):
             if split_size < 1:
@@ -553,42 +553,66 @@ class TensorMethods(Formats):
         """In at most `chunks` pieces along `dim`, all but the last of one size."""
         if chunks < 1:
             raise ShapeError(f"chunk: the number of pieces must be at least 1, not {chunks}")
-        (axis,) = normalise_dims("chunk", dim, self.ndim)
+        axis = one_dim("chunk", dim, self.ndim)
         return self.split(max(1, -(-self.shape[axis] // chunks)), dim)
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
         """One tensor for each entry along `dim`."""
-        (axis,) = normalise_dims("unbind", dim, self.ndim)
+        axis = one_dim("unbind", dim, self.ndim)
         return tuple(self[(slice(None),) * axis + (i,)] for i in range(self.shape[axis]))
 
     # ---- indexing
 
     def __getitem__(self, index: Any) -> Tensor:
-        return self._apply(ops.Index(self._index(index)), self)
+        result: Any = self
+        for stage in self._index(index):
+            result = self._apply(ops.Index(stage), result)
+        return result
 
-    def _index(self, index: Any) -> tuple[Any, ...]:
-        """An index with tensors, arrays and lists as arrays of this tensor's library."""
-        parts = index if isinstance(index, tuple) else (index,)
-        return tuple(self._index_part(part) for part in parts)
+    def _index(self, index: Any) -> tuple[tuple[Any, ...], ...]:
+        """An index, with tensors, arrays and lists as arrays of this tensor's library, in one stage or two.
+
+        In PyTorch, `x[1, :, picks]` is `x[1][:, picks]`. NumPy would take the 1 for a picking array, and move the
+        picked dimension to the front. So whole numbers and slices come first, picks second.
+        """
+        parts = tuple(self._index_part(part) for part in (index if isinstance(index, tuple) else (index,)))
+        if not any(map(is_array, parts)) or not any(map(_is_number, parts)):
+            return (parts,)
+        first: list[Any] = []
+        second: list[Any] = []
+        for part in parts:
+            if is_array(part):
+                first += [slice(None)] * (part.ndim if part.dtype == dtypes.bool_ else 1)
+                second.append(part)
+            else:
+                first.append(part)
+                if not _is_number(part):
+                    second.append(Ellipsis if part is Ellipsis else slice(None))
+        return tuple(first), tuple(second)
 
     def _index_part(self, part: Any) -> Any:
         if isinstance(part, (int, slice, np.integer)) or part is None or part is Ellipsis:
             return part
         picks = self._as_tensor(part)
+        if picks.dtype == dtypes.uint8:
+            raise DtypeError("index: uint8 numbers could be places or a mask; say which with .long() or .bool()")
+        if not picks.ndim and picks.dtype.kind == "i":
+            return picks.item()
         if dtypes.is_floating(picks.dtype) and math.prod(picks.shape):
             raise DtypeError(
                 f"index: picks with {picks.dtype} numbers; an index is whole numbers or bools: use .long()"
             )
-        kind = dtypes.int64 if dtypes.is_floating(picks.dtype) else picks.dtype
-        return picks._data.astype(kind, copy=False)
+        picks = picks.long() if dtypes.is_floating(picks.dtype) else picks  # [] is float
+        return picks._data.copy() if picks is part else picks._data  # backward must find it as it is now
 
     def gather(self, dim: int, index: Any) -> Tensor:
         """One entry along `dim` for each entry of `index`: `y[i,j] = x[index[i,j], j]` for dim 0."""
-        (axis,) = normalise_dims("gather", dim, self.ndim)
         picks = self._as_tensor(index)
         if dtypes.is_floating(picks.dtype):
             raise DtypeError(f"gather: index is {picks.dtype}; it must be whole numbers: use .long()")
-        return self._apply(ops.Gather(axis), self, picks)
+        if not self.ndim:
+            return self.reshape(1).gather(dim, picks.reshape(-1)).reshape(picks.shape)
+        return self._apply(ops.Gather(one_dim("gather", dim, self.ndim)), self, picks)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
@@ -618,9 +642,17 @@ class Flat(Plain):
 
     differentiable = True
 
+    def forward(self, *arrays: Any) -> Any:
+        """The result, in the format of x: before NumPy 2.1, floor made floats of whole numbers."""
+        return self.compute(*arrays).astype(arrays[0].dtype, copy=False)
+
     def backward(self, dy: Any) -> Any:
         """Nothing changes with x."""
-        return dy * 0
+        return namespace(dy).zeros_like(dy)
+
+
+def _is_number(part: Any) -> bool:
+    return isinstance(part, (int, np.integer)) and not isinstance(part, bool)
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[int, ...]:

@@ -367,13 +367,26 @@ def normalise_dims(operation: str, dim: Ints | Sequence[int] | None, ndim: int) 
     for d in dims:
         # a single number may be "reduced" over dimension 0 or −1, as in PyTorch
         if not -max(ndim, 1) <= d < max(ndim, 1):
-            raise ShapeError(
-                f"{operation}: there is no dimension {d} in a tensor with {ndim}; use {-max(ndim, 1)}..{max(ndim, 1) - 1}"
-            )
+            most = max(ndim, 1)
+            raise ShapeError(f"{operation}: there is no dimension {d} in a tensor with {ndim}; use {-most}..{most - 1}")
     positive = tuple(d % ndim for d in dims) if ndim else ()
     if len(set(positive)) != len(positive):
         raise ShapeError(f"{operation}: a dimension appears twice in {dims}")
     return positive
+
+
+def one_dim(operation: str, dim: int, ndim: int) -> int:
+    """A dimension as a non-negative number.
+
+    Raises:
+        ShapeError: If it does not exist.
+
+    >>> one_dim("split", -1, 4)
+    3
+    """
+    if not ndim:
+        raise ShapeError(f"{operation}: a 0-d tensor has no dimension {dim}; reshape(1) gives it one")
+    return normalise_dims(operation, dim, ndim)[0]
 
 
 def broadcast_shapes(operation: str, x: Shape, y: Shape) -> Shape:

@@ -66,7 +66,7 @@ class Storage(TensorMethods):
             value = copied(value, self.dtype, self.backend)
         self._version.bump(".data = …")  # whoever saved the old numbers is told
         if value is not self._data:  # `w.data -= step` assigns the array it changed; else views keep the old memory
-            self._replace(copied(value, None, None))
+            self._replace(copied(value, None, value.backend if isinstance(value, Storage) else backend_of(value)))
 
     def _replace(self, array: Array) -> None:
         """Take this array, of any device and format, instead; for moving a module."""
@@ -240,15 +240,16 @@ class Storage(TensorMethods):
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if self.grad_fn is not None:
             raise GraphError(f"deepcopy: this tensor is the result of {self._name}; copy a leaf, or use clone()")
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        copied._data, copied._version, copied._origin, copied._node = self._data.copy(), Version(), None, None
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin._data = copied(self._data, None, self.backend)
+        twin._version, twin._origin, twin._node = Version(), None, None
         if self._node is not None:
-            copied._node = Leaf(self.shape, self.dtype)
-            copied._node.grad = None if self.grad is None else self.grad.copy()
+            twin._node = Leaf(self.shape, self.dtype)
+            twin._node.grad = None if self.grad is None else copied(self.grad, None, self.backend)
         for name, value in getattr(self, "__dict__", {}).items():
-            setattr(copied, name, value)
-        return copied
+            setattr(twin, name, value)
+        return twin
 
     # ---- changes in place
 
@@ -264,7 +265,7 @@ class Storage(TensorMethods):
                 "write into a clone(), or build the result with where, cat or stack"
             )
         try:
-            with self.backend.unlocked(self._data) as array:
+            with self.backend.activate(), self.backend.unlocked(self._data) as array:
                 self._version.bump(writer)
                 yield array
         except ValueError as error:
@@ -279,7 +280,7 @@ class Storage(TensorMethods):
                 f"{writer}: this leaf requires a gradient, and backward would not know of the change; "
                 "make it inside `with no_grad():`, or build the result with where, cat or stack"
             )
-        with self.writing(writer) as array, self.backend.activate():
+        with self.writing(writer) as array:
             change(array)
         return self
 
@@ -296,13 +297,16 @@ class Storage(TensorMethods):
             value = value._data
         elif not isinstance(value, (bool, int, float)):
             value = copied(value, None, self.backend)
-        return value.copy() if is_array(value) and owner(value) is owner(self._data) else value
+        shared = is_array(value) and owner(value) is owner(self._data)
+        return copied(value, None, self.backend) if shared else value
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        plain, places = self._plain_value("t[i] = v", value), self._index(index)
+        plain, (*first, places) = self._plain_value("t[i] = v", value), self._index(index)
 
         def change(array: Array) -> None:
             try:
+                for stage in first:  # a view
+                    array = array[stage]
                 array[places] = plain
             except ValueError as error:
                 raise ShapeError(f"t[i] = v: {error} (the tensor has shape {self.shape})") from None
@@ -393,10 +397,11 @@ def copied(data: Any, dtype: Any, device: str | Backend | None) -> Array:
     if isinstance(data, Storage):
         data, device = data._data, data.backend if device is None else device
     if is_array(data) and not isinstance(data, np.generic):
-        backend = backend_of(data) if device is None else backends.get(device)
-        found = dtypes.as_dtype(data.dtype)
-        moved = backend.asarray(data, dtype=wanted or found)
-        return moved.copy() if owner(moved) is owner(data) else moved
+        home = backend_of(data)
+        backend = home if device is None and home is not backends.CPU else backends.get(device)
+        moved = backend.asarray(data, dtype=wanted or dtypes.as_dtype(data.dtype))
+        with backend.activate():
+            return moved.copy() if owner(moved) is owner(data) else moved
     backend = backends.get(device)
     if isinstance(data, (list, tuple)) and _holds_tensors(data):
         data = _unpacked(data)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tinygrad_cnn.cli.console import command, prepare_streams, say
+from tinygrad_cnn.cli.console import command, prepare, say
 
 app = typer.Typer(
     name="tinygrad-cnn",
@@ -67,7 +67,7 @@ tinygrad-cnn train --resume runs/lenet5-digits-20260131-120000""",
 @command
 def train(
     model: Annotated[
-        str | None, typer.Argument(help="The network: lenet5.", metavar="[MODEL]", show_default="lenet5")
+        str | None, typer.Argument(help="The network: lenet5.", metavar="MODEL", show_default="lenet5")
     ] = None,
     data: Annotated[
         str | None,
@@ -242,5 +242,5 @@ def doctor(debug: Debug = False) -> None:
 
 def main() -> None:
     """Runs the program with the arguments of the command line."""
-    prepare_streams()
+    prepare()
     app()

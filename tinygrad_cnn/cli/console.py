@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -28,12 +29,17 @@ PLAIN = {
 }  # fmt: skip
 
 
-def prepare_streams() -> None:
-    """Lets standard output and error replace characters they cannot encode, instead of ending the program."""
+def prepare() -> None:
+    """Makes messages plain: characters a stream cannot encode are replaced, warnings come without program lines."""
+    warnings.showwarning = _warn
     codecs.register_error("tinygrad_cnn.plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="tinygrad_cnn.plain")
+
+
+def _warn(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    Console(stderr=True, highlight=False).print(Text(f"warning: {message}", style="yellow"), soft_wrap=True)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
@@ -89,6 +95,15 @@ def chosen(what: str, name: str, allowed: Sequence[str]) -> str:
     near = difflib.get_close_matches(key(name), keys, n=1, cutoff=0.5)
     meant = f"; did you mean {keys[near[0]]}?" if near else "."
     wrong(f"{what}: there is no {name!r}{meant} There is {', '.join(allowed)}.")
+
+
+def many(number: int, thing: str) -> str:
+    """A number of things: `1 epoch`, `1,438 images`.
+
+    >>> many(1, "epoch"), many(1438, "image")
+    ('1 epoch', '1,438 images')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def program() -> str:

@@ -56,7 +56,4 @@ def graph(name: str, out: Path | None, level: str, input_shape: str | None, batc
     images = tensor(generator.normal((batch_size, *model.input_shape)), dtype="float32")
     labels = tensor(generator.integers(0, 2, (batch_size,)))
     drawn = viz.graph(F.cross_entropy(model(images), labels), params=model, level="op" if level == "op" else "module")
-    path = drawn.save(out)
-    say(f"{drawn.description}: {path}")
-    if path != out:
-        say(f"no picture, only its description: {viz.render.REMEDY}; then run this again", style="yellow")
+    say(f"{drawn.description}: {drawn.save(out)}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Part of the width and height that the digit fills: scikit-learn's touch the edges, MNIST's lie in 20 of 28 pixels.
 INK_FILLS = {"digits": 1.0, "mnist": 20 / 28}
+LEAST_CONTRAST = 0.05
 INK = 0.25  # share of the full contrast from which a pixel counts as ink
 
 
@@ -31,13 +32,13 @@ def read_picture(path: Path, info: DataInfo) -> tuple[np.ndarray, list[str]]:
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         if np.median(border) > 0.5:
             pixels = 1 - pixels
-            done.append("inverted, because its background is light and the training images' is dark")
-        low, high = float(pixels.min()), float(pixels.max())
-        if high - low < 0.05:
-            done.append("hardly any contrast in it, so do not trust the answer")
-        elif info.name in INK_FILLS and pixels.shape != (H, W):
-            pixels = (pixels - low) / (high - low)
-            pixels = centred(pixels, INK_FILLS[info.name])
+            done.append("inverted (a light background; the training images' is dark)")
+        fills = INK_FILLS.get(info.name)
+        if np.ptp(pixels) < LEAST_CONTRAST:
+            done.append("hardly readable: it has almost no contrast, so do not trust the answer")
+        elif fills is not None and (fills == 1 or pixels.shape != (H, W)):
+            pixels = (pixels - pixels.min()) / np.ptp(pixels)
+            pixels = centred(pixels, fills)
             done.append("cut to the ink and centred")
         pixels = pixels[..., None]
     if pixels.shape[:2] != (H, W):
@@ -64,7 +65,7 @@ def pixels_of(path: Path, grey: bool) -> tuple[np.ndarray, list[str]]:
                 picture = picture.convert("RGBA")
                 white = Image.new("RGBA", picture.size, "white")
                 picture = Image.alpha_composite(white, picture)
-                done.append("put on white, because it is partly transparent")
+                done.append("put on white (it is transparent)")
             pixels = np.asarray(picture.convert("L" if grey else "RGB"), dtype=np.float32) / 255
     except UnidentifiedImageError:
         fail(f"{path} is no picture that Pillow can read (PNG, JPEG, GIF, BMP, WebP …)")

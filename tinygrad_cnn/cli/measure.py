@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_cnn.cli import runs
-from tinygrad_cnn.cli.console import chosen, console, fail, say
+from tinygrad_cnn.cli.console import chosen, fail, say
+
+if TYPE_CHECKING:
+    from tinygrad_cnn.data import DataInfo
 
 
 def evaluate(run: Path, data_name: str | None, data_dir: Path | None, device: str) -> None:
@@ -21,15 +24,13 @@ def evaluate(run: Path, data_name: str | None, data_dir: Path | None, device: st
         data_dir: The folder of the data.
         device: Where to compute.
     """
-    from rich.table import Table
-
     from tinygrad_cnn import data, training
     from tinygrad_cnn.cli.train import TEST_BATCH, load_data
 
     model, config = runs.trained_model(run, device)
     name = chosen("--data", data_name or config["data"], data.available())
-    split = load_data(name, data_dir)
-    _require_fitting(run, config, split)
+    _require_fitting(run, config, data.catalogue.ALL[name])
+    split = load_data(name, data_dir or _same_folder(name, config))
     result = training.evaluate(model, data.DataLoader(split.test, batch_size=TEST_BATCH, device=device), confusion=True)
     counts: Any = result.confusion
     right = int(np.trace(counts))
@@ -42,23 +43,25 @@ def evaluate(run: Path, data_name: str | None, data_dir: Path | None, device: st
     if not mistakes:
         return
     say()
-    table = Table(title="most frequent mistakes", box=None, title_justify="left", title_style="bold", pad_edge=False)
-    for heading, justify in (("images", "right"), ("is", "left"), ("taken for", "left")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    say("Most frequent mistakes:", style="bold")
     for count, i, j in sorted(mistakes, key=lambda mistake: (-mistake[0], mistake[1:]))[:5]:
-        table.add_row(f"{count:,}", split.classes[i], split.classes[j])
-    console().print(table)
+        say(f"  {count:5,} × {split.classes[i]} taken for {split.classes[j]}")
 
 
-def _require_fitting(run: Path, config: dict[str, Any], split: Any) -> None:
-    C, H, W = split.info.image_shape
+def _same_folder(name: str, config: dict[str, Any]) -> Path | None:
+    """The folder the run's own data came from, unless other data are asked for."""
+    return Path(config["data_dir"]) if config.get("data_dir") and name == config["data"] else None
+
+
+def _require_fitting(run: Path, config: dict[str, Any], info: DataInfo) -> None:
+    """Refuses data whose images or classes are not those the network was made for."""
     options = config["options"]
     wanted = (options["in_channels"], *options["image_size"])
-    if wanted != (C, H, W):
-        sizes = ["×".join(map(str, shape)) for shape in (wanted, (C, H, W))]
-        fail(f"{run} was trained on {config['data']} images of {sizes[0]}; those of {split.info.name} are {sizes[1]}")
-    if options["num_classes"] != len(split.classes):
-        fail(f"{run} tells {options['num_classes']} classes apart; {split.info.name} has {len(split.classes)}")
+    if wanted != info.image_shape:
+        sizes = ["×".join(map(str, shape)) for shape in (wanted, info.image_shape)]
+        fail(f"{run} was trained on {config['data']} images of {sizes[0]}; those of {info.name} are {sizes[1]}")
+    if options["num_classes"] != len(info.classes):
+        fail(f"{run} tells {options['num_classes']} classes apart; {info.name} has {len(info.classes)}")
 
 
 def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int = 3) -> None:
@@ -91,7 +94,7 @@ def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int =
         say(f"{path}: {info.classes[best[0]]}", style="bold")
         width = max(len(info.classes[i]) for i in best[:most])
         for i in best[:most]:
-            bar = "█" * round(30 * float(probabilities[i])) or "▏"
-            say(f"  {info.classes[i]:<{width}}  {probabilities[i]:6.1%}  {bar}")
-        if done:
-            say(f"  the picture was {', '.join(done)}", style="dim")
+            bar = "█" * round(30 * float(probabilities[i]))
+            say(f"  {info.classes[i]:<{width}}  {probabilities[i]:6.1%}  {bar}".rstrip())
+        for change in done:
+            say(f"  the picture was {change}", style="dim")

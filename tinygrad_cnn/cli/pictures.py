@@ -91,10 +91,7 @@ def step_graph(run: Path, model: Module, loader: DataLoader) -> Path:
 
     model.train()
     x, y = next(iter(loader))
-    path = viz.graph(F.cross_entropy(model(x), y), params=model).save(run / "graph.svg")
-    if path.suffix == ".dot":
-        say(f"no picture of the graph, only its description in {path.name}: {viz.render.REMEDY}", style="yellow")
-    return path
+    return viz.graph(F.cross_entropy(model(x), y), params=model).save(run / "graph.svg")
 
 
 def page(run: Path, config: dict[str, Any], history: History, figures: dict[str, Path]) -> Path:

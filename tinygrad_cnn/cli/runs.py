@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_cnn.cli.console import fail
+from tinygrad_cnn.cli.console import fail, program, quoted
 
 if TYPE_CHECKING:
     from tinygrad_cnn.nn import Module
@@ -24,11 +24,7 @@ def new_run(model: str, data: str, out: Path | None) -> Path:
     Without `out` it is `runs/<model>-<data>-<date>-<time>`, with a number behind it if that exists.
     """
     if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            fail(
-                f"--out {out} exists already, and nothing in it would be overwritten; choose another name, "
-                f"or go on with that run: tinygrad-cnn train --resume {out}"
-            )
+        refuse_used(out)
         out.mkdir(parents=True, exist_ok=True)
         return out
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -47,8 +43,17 @@ def newest_run() -> Path:
     """The run directory below `runs/` that was started last."""
     found = [path.parent for path in RUNS.glob(f"*/{CONFIG}")]
     if not found:
-        fail(f"there is no run in {RUNS}/ yet; train one first (tinygrad-cnn train lenet5), or name it with --run")
+        fail(f"there is no run in {RUNS}/ yet; train one first ({program()} train lenet5), or name it with --run")
     return max(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
+
+
+def refuse_used(out: Path) -> None:
+    """Ends the command if there is something where the run directory should be made."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        fail(
+            f"--out {out} exists already, and a run overwrites nothing; choose another name, or go on with that run: "
+            f"{program()} train --resume {quoted(out)}"
+        )
 
 
 def saved_run(run: Path) -> Any:

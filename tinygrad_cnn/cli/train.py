@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_cnn.cli import recipes, runs
-from tinygrad_cnn.cli.console import chosen, console, program, quoted, say, stop, wrong
+from tinygrad_cnn.cli.console import chosen, console, many, program, quoted, say, stop, wrong
 
 if TYPE_CHECKING:
-    from tinygrad_cnn.data import DataSplit
+    from tinygrad_cnn.data import DataLoader, DataSplit
+    from tinygrad_cnn.nn import Module
 
 TEST_BATCH = 250  # images a step when nothing is learned; more does not make it faster
 
@@ -40,7 +42,11 @@ def train(
     started = time.perf_counter()
     config = settings(model, given) if resume is None else resumed(resume, model, given, out)
     config["device"] = backends.get(device or config["device"]).name
-    split = load_data(config["data"], data_dir)
+    if out is not None:
+        runs.refuse_used(out)
+    if data_dir is not None:
+        config["data_dir"] = str(data_dir.resolve())
+    split = load_data(config["data"], Path(config["data_dir"]) if config["data_dir"] else None)
     if resume is None:
         C, H, W = split.info.image_shape
         config["options"] = {"num_classes": len(split.classes), "in_channels": C, "image_size": [H, W]}
@@ -64,6 +70,7 @@ def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": name,
         "data": data_name,
+        "data_dir": None,
         "epochs": given["epochs"] or recipe.epochs,
         "batch_size": given["batch_size"] or recipe.batch_size,
         "optimizer": optimizer,
@@ -91,57 +98,74 @@ def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, g
     """Trains, and leaves and announces what came out; Ctrl-C leaves a checkpoint and says how to go on."""
     from tinygrad_cnn import models, random, training
     from tinygrad_cnn.cli import pictures
-    from tinygrad_cnn.data import DataLoader
-    from tinygrad_cnn.kernels.threads import get_num_threads
 
     seed = config["seed"]
     model = models.create(config["model"], **config["options"], generator=random.Generator(seed))
     model.to(config["device"])
-    train_loader = DataLoader(
-        split.train,
-        batch_size=config["batch_size"],
-        shuffle=True,
-        generator=random.Generator(seed, stream=(1,)),
-        transform=recipes.augmentation(config["shift"], config["flip"], split.info),
-        device=config["device"],
-    )
-    test_loader = DataLoader(split.test, batch_size=TEST_BATCH, device=config["device"])
+    train_loader, test_loader = loaders(config, split)
     optimizer = recipes.optimizer(config["optimizer"], model.parameters(), config["lr"])
     steps = config["epochs"] * len(train_loader)
-    threads = f", {get_num_threads()} thread(s)" if config["device"] == "cpu" else ""
-    facts = {
-        "network": f"{config['model']}, {model.num_parameters():,} parameters, on {config['device']}{threads}",
-        "data": f"{config['data']}, {len(split.train):,} images to learn from, {len(split.test):,} to test with",
-        "training": f"{config['epochs']} epochs of {len(train_loader):,} steps with {config['batch_size']} images",
-        "optimizer": f"{config['optimizer']}, learning rate up to {config['lr']:g}, seed {seed}",
-        "run directory": f"{run}",
-    }
-    for what, fact in facts.items():
-        say(f"{what:<13}  {fact}")
-    say()
+    introduce(run, config, model, split, len(train_loader))
     try:
-        history = training.fit(
-            model,
-            train_loader,
-            optimizer,
-            epochs=config["epochs"],
-            val_loader=test_loader,
-            scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
-            callbacks=[training.ProgressBar(console())],
-            checkpoint_dir=run / runs.CHECKPOINTS,
-            resume=go_on,
-            generator=random.Generator(seed, stream=(2,)),
-            config=config,
-        )
+        with warnings.catch_warnings():
+            # numbers that overflow end the training with an error that explains it better
+            warnings.simplefilter("ignore", RuntimeWarning)
+            history = training.fit(
+                model,
+                train_loader,
+                optimizer,
+                epochs=config["epochs"],
+                val_loader=test_loader,
+                scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
+                callbacks=[training.ProgressBar(console())],
+                checkpoint_dir=run / runs.CHECKPOINTS,
+                resume=go_on,
+                generator=random.Generator(seed, stream=(2,)),
+                config=config,
+            )
     except training.Interrupted as stopped:
         stopped.history.save(run / runs.HISTORY)
         say()
-        say(f"stopped after {len(stopped.history)} of {config['epochs']} epochs; nothing is lost. To go on:")
+        say(f"stopped after {len(stopped.history)} of {many(config['epochs'], 'epoch')}; nothing is lost. To go on:")
         say(f"  {program()} train --resume {quoted(run)}", style="bold")
         stop(stopped.exit_code)
     history.save(run / runs.HISTORY)
     left = pictures.leave(run, config, model, split, train_loader, test_loader, history)
     announce(run, config, history, left, len(split.test), time.perf_counter() - started)
+
+
+def loaders(config: dict[str, Any], split: DataSplit) -> tuple[DataLoader, DataLoader]:
+    """The training batches, shuffled and changed at random, and the test batches as they are."""
+    from tinygrad_cnn import random
+    from tinygrad_cnn.data import DataLoader
+
+    train = DataLoader(
+        split.train,
+        batch_size=config["batch_size"],
+        shuffle=True,
+        generator=random.Generator(config["seed"], stream=(1,)),
+        transform=recipes.augmentation(config["shift"], config["flip"], split.info),
+        device=config["device"],
+    )
+    return train, DataLoader(split.test, batch_size=TEST_BATCH, device=config["device"])
+
+
+def introduce(run: Path, config: dict[str, Any], model: Module, split: DataSplit, steps: int) -> None:
+    """What is going to happen, in five lines."""
+    from tinygrad_cnn.kernels.threads import get_num_threads
+
+    threads = f" with {many(get_num_threads(), 'thread')}" if config["device"] == "cpu" else ""
+    epochs = f"{many(config['epochs'], 'epoch')} of {many(steps, 'step')}"
+    facts = {
+        "network": f"{config['model']}, {model.num_parameters():,} parameters, on {config['device']}{threads}",
+        "data": f"{config['data']}, {len(split.train):,} images to learn from, {len(split.test):,} to test with",
+        "training": f"{epochs}, {many(config['batch_size'], 'image')} each",
+        "optimizer": f"{config['optimizer']}, learning rate up to {config['lr']:g}, seed {config['seed']}",
+        "run directory": f"{run}",
+    }
+    for what, fact in facts.items():
+        say(f"{what:<13}  {fact}")
+    say()
 
 
 def announce(
@@ -152,7 +176,7 @@ def announce(
     say()
     say(
         f"test accuracy {accuracy:.2%} ({round(accuracy * tested):,} of {tested:,} images) "
-        f"after {len(history)} epochs; {seconds:.1f} s in all",
+        f"after {many(len(history), 'epoch')}; {seconds:.1f} s in all",
         style="bold green",
     )
     say()

@@ -144,9 +144,8 @@ class ImageDataset(Dataset):
         transform: Callable[..., Any] | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
-        self.data = backends.to_numpy(images.data if isinstance(images, Tensor) else images)
-        self.targets = np.asarray(backends.to_numpy(labels.data if isinstance(labels, Tensor) else labels))
-        self.data = np.asarray(self.data)
+        self.data = transforms.as_array(images)
+        self.targets = transforms.as_array(labels)
         if self.data.ndim < 3 or self.targets.shape != self.data.shape[:1]:
             raise ShapeError(
                 f"{type(self).__name__}: images must be (N, H, W), (N, H, W, C) or (N, C, H, W) and labels "

@@ -26,6 +26,7 @@ TIMEOUT = 20.0  # seconds without a byte after which a mirror is given up
 SLOWEST = 1024  # bytes per second below which a mirror counts as stalled
 LARGEST = 1 << 30  # bytes; far above every file here, so that a mirror gone wild cannot fill the disk
 _CHUNK = 1 << 16
+_ABANDONED = 86_400  # seconds after which nobody is writing a part file any more
 _NO_DOWNLOAD_NEEDED = 'Without a network, `--data digits` (`data.load("digits")`) works: it needs no download'
 
 Progress = Callable[[str, int, "int | None"], None]
@@ -108,6 +109,10 @@ def fetch(
     """
     target = folder / file.name
     tried: list[str] = []
+    for left in folder.glob(f".{file.name}.*.part"):
+        with contextlib.suppress(OSError):  # from a process that was killed; a newer one may still be at work
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file.name}"
         part = folder / f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part"

@@ -48,7 +48,8 @@ class DataLoader:
         drop_last: Leave out a last batch that is smaller.
         num_workers: Threads that prepare batches ahead; 0 prepares each when it is asked for. At most twice
             as many batches as threads are in work.
-        collate_fn: Makes the batch from the list of its samples, instead of `default_collate`.
+        collate_fn: Makes the batch from the list of its samples, instead of `default_collate`; arrays in
+            what it returns become tensors.
         transform: Applied to each image (the first part of a sample) after the dataset's own.
         device: Where the batches' tensors are made.
 
@@ -258,8 +259,10 @@ def _prefetch(load: Callable[[Any], Any], jobs: Iterator[Any], num_workers: int)
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     # each thread gets the caller's context: default device, default generator, kernel overrides
     threads = [
-        threading.Thread(target=contextvars.copy_context().run, args=(_work, load, tasks), daemon=True)
-        for _ in range(num_workers)
+        threading.Thread(
+            target=contextvars.copy_context().run, args=(_work, load, tasks), name=f"DataLoader-{i}", daemon=True
+        )
+        for i in range(num_workers)
     ]
     pending: collections.deque[concurrent.futures.Future[Any]] = collections.deque()
 

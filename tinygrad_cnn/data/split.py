@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn import backends, random
-from tinygrad_cnn.autograd import Tensor
+from tinygrad_cnn import random
 from tinygrad_cnn.data.dataset import Subset
+from tinygrad_cnn.data.transforms import as_array
 
 
 def random_split(
@@ -69,7 +69,7 @@ def stratified_split(labels: Any, test_fraction: float = 0.2, seed: int = 0) -> 
     >>> len(train), sorted(np.array([0, 0, 0, 0, 1, 1, 1, 1])[test].tolist())
     (4, [0, 0, 1, 1])
     """
-    labels = np.asarray(backends.to_numpy(labels.data if isinstance(labels, Tensor) else labels))
+    labels = as_array(labels)
     if not 0 < test_fraction < 1:
         raise ValueError(f"stratified_split: test_fraction must lie between 0 and 1, not {test_fraction}")
     if labels.ndim != 1 or not labels.size:

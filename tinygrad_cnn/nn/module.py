@@ -12,7 +12,7 @@ from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.backends import Backend
 from tinygrad_cnn.dtypes import DtypeError, as_dtype, is_floating
 from tinygrad_cnn.nn import saving
-from tinygrad_cnn.nn.parameter import Parameter
+from tinygrad_cnn.nn.parameter import Parameter, zero_gradients
 from tinygrad_cnn.nn.tree import ModuleTree
 
 _numbers = itertools.count()
@@ -134,11 +134,7 @@ class Module(ModuleTree):
         Args:
             set_to_none: Drop the arrays; otherwise fill them with zeros.
         """
-        for parameter in self.parameters():
-            if set_to_none:
-                parameter.grad = None
-            elif parameter.grad is not None:
-                parameter.grad[...] = 0
+        zero_gradients(self.parameters(), set_to_none)
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` with every module, those below first, say to initialise them.
@@ -194,11 +190,21 @@ class Module(ModuleTree):
         wanted = None if dtype is None else as_dtype(dtype)
         if wanted is not None and not is_floating(wanted):
             raise DtypeError(f"{type(self).__name__}.to: dtype must be a floating one, not {wanted}")
-        for tensor in dict.fromkeys([*self.parameters(), *self.buffers()]):
-            target = backend or tensor.backend
-            number = wanted if wanted is not None and is_floating(tensor.dtype) else tensor.dtype
-            if target is not tensor.backend or number != tensor.dtype:
-                tensor._replace(target.asarray(tensor.data, dtype=number))  # takes the gradient along
+        moved: dict[Tensor, Tensor] = {}
+        for module in self.modules():
+            for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+                if tensor is None:
+                    continue
+                target = backend or tensor.backend
+                number = wanted if wanted is not None and is_floating(tensor.dtype) else tensor.dtype
+                if (target, number) == (tensor.backend, tensor.dtype):
+                    continue
+                if name in module._parameters:
+                    tensor._replace(target.asarray(tensor.data, dtype=number))  # takes the gradient along
+                else:  # a new tensor: the old one may be somebody else's, too
+                    if tensor not in moved:
+                        moved[tensor] = tensor.detach().to(device=target, dtype=number)
+                    module._buffers[name] = moved[tensor]
         return self
 
     def half(self) -> Self:

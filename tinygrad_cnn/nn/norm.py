@@ -74,15 +74,18 @@ class _BatchNorm(Module):
         if x.ndim not in self.shapes:
             wanted = " or ".join(self.shapes.values())
             raise ShapeError(f"{type(self).__name__}: x has shape {x.shape}, it must be {wanted}")
+        if x.shape[1] != self.num_features:
+            raise ShapeError(
+                f"{type(self).__name__}: x has shape {x.shape}, axis 1 must be num_features={self.num_features}; make "
+                f"the layer with num_features={x.shape[1]}"
+            )
+        counter = self.num_batches_tracked if self.training else None
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            with self.num_batches_tracked.writing(f"{type(self).__name__}.forward") as count:
-                count += 1
-            if self.momentum is None:  # the mean of all batches so far counts each as much
-                momentum = 1.0 / float(self.num_batches_tracked.item())
+        if counter is not None and self.momentum is None:  # the mean of all batches counts each as much
+            momentum = 1 / (counter.item() + 1)
         # in training the buffers are only written, in evaluation only read
         tracked = not self.training or self.track_running_stats
-        return F.batch_norm(
+        y = F.batch_norm(
             x,
             self.running_mean if tracked else None,
             self.running_var if tracked else None,
@@ -92,6 +95,10 @@ class _BatchNorm(Module):
             momentum,
             self.eps,
         )
+        if counter is not None:
+            with counter.backend.activate(), counter.writing(f"{type(self).__name__}.forward") as count:
+                count += 1
+        return y
 
     def extra_repr(self) -> str:
         """The options."""

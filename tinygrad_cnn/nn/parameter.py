@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,13 @@ class Parameter(Tensor):
 def zeros(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
     """A parameter of this shape, to be filled by `nn.init`; float32 by default."""
     return Parameter(np.zeros(shape, dtype="float32" if dtype is None else dtype), device=device)
+
+
+def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
+    """Drop the gradients of all these, or fill them with zeros."""
+    for parameter in parameters:
+        if set_to_none:
+            parameter.grad = None
+        elif parameter.grad is not None:
+            with parameter.backend.activate():
+                parameter.grad[...] = 0

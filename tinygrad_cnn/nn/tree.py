@@ -41,7 +41,7 @@ class ModuleTree:
                 raise self._not_initialised()
             table = "_parameters" if isinstance(value, Parameter) else "_modules"
             self._check_name(name, value, table, replacing=True)
-            for other in (own, *(own[t] for t in _TABLES if t != table)):
+            for other in (own, own["_transient"], *(own[t] for t in _TABLES if t != table)):
                 other.pop(name, None)
             own[table][name] = value
             return
@@ -55,20 +55,21 @@ class ModuleTree:
                     )
                 own[table][name] = value
                 return
-        if isinstance(value, (list, tuple)) and own.get("_modules") is not None:
+        if isinstance(value, (list, tuple, dict)) and "_modules" in own:
             self._warn_of_hidden(name, value)
         object.__setattr__(self, name, value)
 
-    def _warn_of_hidden(self, name: str, values: Any) -> None:
+    def _warn_of_hidden(self, name: str, box: Any) -> None:
         """A plain list hides its layers from `parameters()`: they would silently never be trained."""
-        if any(isinstance(v, (ModuleTree, Parameter)) for v in values):
+        layers = [v for v in (box.values() if isinstance(box, dict) else box) if isinstance(v, (ModuleTree, Parameter))]
+        if layers:
             known = dict.fromkeys([*self.modules(), *self.parameters()])
-            hidden = [v for v in values if isinstance(v, (ModuleTree, Parameter)) and v not in known]
+            hidden = [layer for layer in layers if layer not in known]
             if hidden:
                 warn(
-                    f"{type(self).__name__}.{name} is a plain {type(values).__name__}: its {len(hidden)} "
-                    f"{type(hidden[0]).__name__}(s) are not found by parameters() and will not be trained; "
-                    "use nn.ModuleList (or register_parameter)",
+                    f"{type(self).__name__}.{name} is a plain {type(box).__name__}: its {len(hidden)} "
+                    f"{type(hidden[0]).__name__}(s) are not found by parameters() and will not be trained; use "
+                    f"{'nn.ModuleDict' if isinstance(box, dict) else 'nn.ModuleList'} (or register_parameter)",
                     stacklevel=3,
                 )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.autograd import Tensor
+from tinygrad_cnn.dtypes import accumulator
 
 
 def _list(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -53,23 +54,29 @@ def clip_grad_norm_(
     if not having:
         return Tensor(0.0)
     first = having[0].backend
-    norms = [first.asarray(_norm(p.backend.xp, p.grad, norm_type)) for p in having]
-    norm = _norm(first.xp, first.xp.stack(norms), norm_type)
+    norms = []
+    for p in having:
+        with p.backend.activate():
+            norms.append(_norm(p.backend.xp, p.grad, norm_type))
+    with first.activate():
+        norm = _norm(first.xp, first.xp.stack([first.asarray(n) for n in norms]), norm_type)
+        # a factor of 1 multiplies as well: looking at it would wait for the device
+        factor = first.xp.minimum(max_norm / (norm + 1e-6), 1.0)
     if error_if_nonfinite and not math.isfinite(float(norm)):
         raise RuntimeError(
             f"clip_grad_norm_: the gradients' norm of order {norm_type} is {float(norm)}, so it cannot be clipped; "
             "look for overflow, or scale anyway with error_if_nonfinite=False"
         )
-    # a factor of 1 multiplies as well: looking at it would wait for the device
-    factor = first.xp.minimum(max_norm / (norm + 1e-6), 1.0)
     for p in having:
         gradient: Any = p.grad  # `p.grad *= …` would assign, and so copy
-        gradient *= p.backend.asarray(factor, dtype=gradient.dtype)
-    return Tensor(norm, device=having[0].device)
+        with p.backend.activate():
+            gradient *= p.backend.asarray(factor, dtype=gradient.dtype)
+    with first.activate():
+        return Tensor(norm, device=first)
 
 
 def _norm(xp: Any, array: Any, p: float) -> Any:
-    size = abs(array)
+    size = abs(array).astype(accumulator(array.dtype), copy=False)  # squares above 65,504 overflow float16
     if p == math.inf:
         return size.max() if size.size else size.sum()
     if p == 2:
@@ -99,7 +106,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         raise ValueError(f"clip_grad_value_: clip_value={clip_value} must be at least 0")
     for p in _list(parameters):
         if p.grad is not None:
-            p.grad[...] = p.backend.xp.clip(p.grad, -clip_value, clip_value)
+            with p.backend.activate():
+                p.grad[...] = p.backend.xp.clip(p.grad, -clip_value, clip_value)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:

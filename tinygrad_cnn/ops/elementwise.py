@@ -83,7 +83,7 @@ class Pow(Binary):
     """x to the power of y, both arrays; `dx = y·x^(y−1)`, `dy = x^y·log x`."""
 
     def forward(self, x: Array, y: Array) -> Array:
-        z = x**y
+        z = (x**y).astype(x.dtype, copy=False)  # NumPy makes int8 of bools
         self.save(x=x, y=y, z=z)
         return z
 
@@ -138,8 +138,9 @@ class Selection(Binary):
 
     def backward(self, dz: Array) -> tuple[Array | None, ...]:
         is_x, is_y = self.saved.is_x, self.saved.is_y
-        half = dz * 0.5
-        return self.returned(half * is_x + half * (is_x & ~is_y), half * is_y + half * (is_y & ~is_x))
+        xp = namespace(dz)
+        share = xp.where(is_x & is_y, dz * 0.5, dz)
+        return self.returned(xp.where(is_x, share, 0), xp.where(is_y, share, 0))
 
 
 class Maximum(Selection):
@@ -171,8 +172,9 @@ class Where(Function):
     def backward(self, dz: Array) -> tuple[Array | None, ...]:
         condition = self.saved.condition
         _, x_shape, y_shape = self.input_shapes
-        dx = kernels.unbroadcast(dz * condition, x_shape) if self.needs.x else None
-        dy = kernels.unbroadcast(dz * ~condition, y_shape) if self.needs.y else None
+        xp = namespace(dz)  # where, not times: 0·∞ would be NaN
+        dx = kernels.unbroadcast(xp.where(condition, dz, 0), x_shape) if self.needs.x else None
+        dy = kernels.unbroadcast(xp.where(condition, 0, dz), y_shape) if self.needs.y else None
         return None, dx, dy
 
 
@@ -270,7 +272,7 @@ class Clamp(Function):
         return y
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.saved.inside
+        return namespace(dy).where(self.saved.inside, dy, 0)
 
 
 class ReLU(Function):

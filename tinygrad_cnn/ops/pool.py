@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tinygrad_cnn import kernels
-from tinygrad_cnn.backends import backend_of
+from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.shapes import Shape, ShapeError, Window
 
@@ -67,7 +65,9 @@ class AvgPool2d(Pool2d):
 
     def scale(self, like: Array) -> Array:
         """One over the number of pixels that count, for each output (P, Q)."""
-        sizes = self.input_shapes[0][2:]
+        xp, sizes = namespace(like), self.input_shapes[0][2:]
+        if self.divisor is not None:
+            return xp.full(self.window.out(*sizes), 1 / self.divisor, dtype=like.dtype)
         counts = []
         for size, n, (before, behind), span, step, dilation in zip(
             sizes,
@@ -79,10 +79,8 @@ class AvgPool2d(Pool2d):
         ):
             # padding counts, but not what ceil_mode lets hang over its far edge
             low, high = (-before, size + behind) if self.count_include_pad else (0, size)
-            starts = np.arange(n) * step - before
-            pixels = starts[:, None] + np.arange(0, span, dilation)
+            starts = xp.arange(n) * step - before
+            pixels = starts[:, None] + xp.arange(0, span, dilation)
             counts.append(((pixels >= low) & (pixels < high)).sum(axis=1))
-        divisors = (
-            np.multiply.outer(*counts) if self.divisor is None else np.full([len(c) for c in counts], self.divisor)
-        )
-        return backend_of(like).asarray((1 / divisors).astype(like.dtype))
+        rows, columns = counts
+        return (1 / (rows[:, None] * columns)).astype(like.dtype)

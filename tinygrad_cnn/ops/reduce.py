@@ -81,6 +81,19 @@ class Var(Reduction):
         return self.kept(dy) * self.saved.centred * (2 / freedom if freedom else math.nan)
 
 
+class Std(Var):
+    """The standard deviation, √variance; where it is 0, its gradient is taken as 0."""
+
+    def forward(self, x: Array) -> Array:
+        y = namespace(x).sqrt(super().forward(x))
+        self.save(y=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        xp, y = namespace(dy), self.saved.y
+        return super().backward(xp.where(y == 0, 0, dy / (2 * xp.where(y == 0, 1, y))))
+
+
 class Amax(Reduction):
     """The largest number; equals share the gradient."""
 
@@ -167,16 +180,14 @@ class LogSumExp(Reduction):
 
     def forward(self, x: Array) -> Array:
         xp = namespace(x)
-        highest = x.max(axis=self.dims, keepdims=True)
+        highest = kernels.reference.activations.highest(x, self.dims)
         highest = xp.where(xp.isfinite(highest), highest, 0)  # ∞ − ∞ would be NaN
         y = xp.log(xp.exp(x - highest).sum(axis=self.dims, keepdims=True)) + highest
         self.save(x=x, y=y)
         return y if self.keepdim else y.squeeze(self.dims)
 
     def backward(self, dy: Array) -> Array:
-        xp, y = namespace(dy), self.saved.y
-        y = xp.where(xp.isfinite(y), y, 0)
-        return self.kept(dy) * xp.exp(self.saved.x - y)
+        return self.kept(dy) * namespace(dy).exp(self.saved.x - self.saved.y)
 
 
 @dataclass(eq=False)

@@ -11,6 +11,10 @@ from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.optim.optimizer import Group, Optimizer, require
 
 
+def _are_fractions(betas: Any) -> bool:
+    return isinstance(betas, (tuple, list)) and len(betas) == 2 and all(0 <= b < 1 for b in betas)
+
+
 class Adam(Optimizer):
     """Adaptive moments: each weight's step is scaled by the recent size of its gradient (kernel `adam_step`).
 
@@ -57,7 +61,7 @@ class Adam(Optimizer):
     ) -> None:
         defaults = {
             "lr": lr,
-            "betas": tuple(betas),
+            "betas": tuple(betas) if isinstance(betas, list) else betas,
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
@@ -68,7 +72,7 @@ class Adam(Optimizer):
     def check(self, options: dict[str, Any]) -> None:
         """Raise ValueError if the options make no sense together."""
         at_least_0 = (lambda x: x >= 0, "at least 0")
-        betas = (lambda b: len(b) == 2 and all(0 <= x < 1 for x in b), "two numbers from 0 to below 1")
+        betas = (_are_fractions, "two numbers from 0 to below 1")
         require(self.name, options, lr=at_least_0, eps=at_least_0, betas=betas, weight_decay=at_least_0)
 
     def update(self, w: Any, dw: Any, state: dict[str, Any], group: Group) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tinygrad_cnn.autograd import Tensor, enable_grad
 from tinygrad_cnn.backends import backend_of, is_array
 from tinygrad_cnn.nn import Parameter
+from tinygrad_cnn.nn.parameter import zero_gradients
 from tinygrad_cnn.optim import saving
 
 Group = dict[str, Any]
@@ -131,11 +132,7 @@ class Optimizer:
         Args:
             set_to_none: Drop the arrays; otherwise fill them with zeros.
         """
-        for p in self.parameters():
-            if set_to_none:
-                p.grad = None
-            elif p.grad is not None:
-                p.grad[...] = 0
+        zero_gradients(self.parameters(), set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient.

@@ -5,6 +5,7 @@
 | `loop.py` | `train_step` (the five lines), `evaluate` |
 | `fitting.py`, `epochs.py` | `fit`: epochs, validation, history, checkpoints, resuming |
 | `finite.py` | NaN and infinity: noticed, and what helps |
+| `timing.py` | when a checkpoint is due, when a schedule steps, how fast it goes |
 | `metrics.py` | `accuracy`, `top_k_accuracy`, `confusion_matrix`, your own |
 | `history.py` | `History`: a record of each epoch, as JSON too |
 | `callbacks.py`, `progress.py` | `Callback`, `EarlyStopping`, `ProgressBar` |

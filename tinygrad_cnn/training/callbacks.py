@@ -76,7 +76,7 @@ class Callback:
         """After the weights were changed."""
 
     def on_epoch_end(self, run: Run) -> None:
-        """After validation, before the checkpoint."""
+        """After validation and the schedule's step, before the checkpoint."""
 
     def on_train_end(self, run: Run) -> None:
         """At the very end, also after an error or Ctrl-C; `run.outcome` says which."""
@@ -170,7 +170,8 @@ class EarlyStopping(Callback):
     def _stop_if_due(self, run: Run) -> None:
         if self.wait >= self.patience:
             best = "it never was a number" if self.best is None else f"best {self.best:.4g} in epoch {self.best_epoch}"
-            run.stop(f"{self.monitor} has not improved for {self.wait} epochs ({best})")
+            epochs = f"{self.wait} epoch{'s' * (self.wait != 1)}"
+            run.stop(f"{self.monitor} has not improved for {epochs} ({best})")
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "wait": self.wait, "weights": self._weights}

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import nn
+from tinygrad_cnn.about import TinygradCnnWarning, __version__
 from tinygrad_cnn.training import storage
-from tinygrad_cnn.training.history import History
+from tinygrad_cnn.training.history import History, refuse_constant
 from tinygrad_cnn.training.storage import CheckpointError, DamagedError, checkpoints
 from tinygrad_cnn.training.trees import Arrays, decode, encode
 from tinygrad_cnn.training.weights import arrays_of, pack, unpack
@@ -165,7 +166,7 @@ def save(
     ]
     content["progress"] = encode(dict(progress or {}), arrays, "progress")
     content["config"] = encode(config, arrays, "config")
-    content["history"] = None if history is None else history.to_json()
+    content["history"] = None if history is None else history.as_dict()
     content["kinds"] = {role: type(thing).__name__ for role, thing in company.items() if thing is not None}
     content["kinds"]["model"] = type(model).__name__
     content["versions"] = _versions()
@@ -195,8 +196,6 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
             damages.append(str(error))
             continue
         if damages:
-            from tinygrad_cnn.about import TinygradCnnWarning
-
             problem = "\n  ".join(damages)
             warnings.warn(
                 f"checkpoint: using {candidate} instead of a newer one, which is damaged:\n  {problem}",
@@ -215,14 +214,14 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
 def _read(path: Path) -> Checkpoint:
     files = storage.read(path)
     try:
-        content = json.loads(files[_STATE].decode(), parse_constant=_refuse_constant)
+        content = json.loads(files[_STATE].decode(), parse_constant=refuse_constant)
         arrays = unpack(files[_ARRAYS])
         return Checkpoint(
             path=path,
             model=unpack(files[_MODEL]),
             states={role: decode(content[role], arrays) for role in ("optimizer", "scheduler", "generator", "loader")},
             callbacks=[(name, decode(state, arrays)) for name, state in content["callbacks"]],
-            history=None if content["history"] is None else History.from_json(content["history"]),
+            history=None if content["history"] is None else History.from_dict(content["history"]),
             progress=decode(content["progress"], arrays),
             config=decode(content["config"], arrays),
             kinds=content["kinds"],
@@ -258,15 +257,9 @@ def _load_all(path: Path, wanted: Sequence[tuple[str, Any, Any]]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    from tinygrad_cnn.about import __version__
-
     return {
         "tinygrad_cnn": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),
     }
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -10,11 +10,12 @@ from typing import Any
 from tinygrad_cnn import functional as F
 from tinygrad_cnn import nn, random
 from tinygrad_cnn.training.callbacks import Callback, Run
-from tinygrad_cnn.training.epochs import Saver, Training, when_to_step
+from tinygrad_cnn.training.epochs import Training
 from tinygrad_cnn.training.history import History
 from tinygrad_cnn.training.loop import LossFn
 from tinygrad_cnn.training.metrics import Metrics, named
 from tinygrad_cnn.training.signals import Signals
+from tinygrad_cnn.training.timing import Saver, when_to_step
 
 
 def fit(

@@ -91,7 +91,7 @@ class History:
         return any(name in record for record in self.records)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, History) and self.to_json() == other.to_json()
+        return isinstance(other, History) and self.as_dict() == other.as_dict()
 
     __hash__ = None  # type: ignore[assignment]  # it grows
 
@@ -132,24 +132,22 @@ class History:
             raise LookupError(f"history: {monitor} is not a number in any of the {len(self)} epochs")
         return self.records[min(numbers)[1]]
 
-    def to_json(self) -> str:
-        """Strict JSON; NaN and infinities, which it does not have, are the strings "nan", "inf", "-inf"."""
-        content = {
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold; NaN and infinities, which it does not have, are the strings "nan", "inf", "-inf"."""
+        return {
             "format": _FORMAT,
             "interrupted": self.interrupted,
             "stop_reason": self.stop_reason,
             "epochs": [{name: _to_json(value) for name, value in record.items()} for record in self.records],
         }
-        return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> History:
-        """The history that `to_json` was given.
+    def from_dict(cls, content: Any) -> History:
+        """The history that `as_dict` was asked of.
 
         Raises:
-            ValueError: If the text is something else.
+            ValueError: If it is something else.
         """
-        content = json.loads(text, parse_constant=_refuse_constant)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f'history: this is not a history file (no "format": "{_FORMAT}")')
         history = cls({k: _from_json(v) for k, v in record.items()} for record in content["epochs"])
@@ -158,7 +156,7 @@ class History:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as a JSON file, all of it or nothing."""
-        write_file(path, self.to_json().encode())
+        write_file(path, (json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
@@ -169,7 +167,7 @@ class History:
             ValueError: If it is something else, with its path.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse_constant))
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -190,5 +188,6 @@ def _from_json(value: Any) -> Any:
     return float(value) if value in ("nan", "inf", "-inf") else value
 
 
-def _refuse_constant(name: str) -> None:
+def refuse_constant(name: str) -> None:
+    """For `json.loads`, which would take NaN."""
     raise ValueError(f"{name} is not JSON")

@@ -22,9 +22,8 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, signum: int, history: History, checkpoint: Path | None) -> None:
         where = f"resume from {checkpoint}" if checkpoint else "no checkpoint_dir was given, so nothing was saved"
-        super().__init__(
-            f"training was interrupted by {signal.Signals(signum).name} after {len(history)} epochs; {where}"
-        )
+        done = f"{len(history)} epoch{'s' * (len(history) != 1)}"
+        super().__init__(f"training was interrupted by {signal.Signals(signum).name} after {done}; {where}")
         self.signum = signum
         self.history = history
         self.checkpoint = checkpoint
@@ -53,10 +52,8 @@ class Signals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.getsignal(number)
-                if before not in (
-                    signal.SIG_IGN,
-                    None,
-                ):  # None: set by a program in another language, cannot be restored
+                # None: a handler written in another language, which could not be restored
+                if before not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._remember)
         return self
 

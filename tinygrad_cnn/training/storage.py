@@ -25,6 +25,7 @@ FORMAT = 1
 MANIFEST = "MANIFEST.json"
 _NAME = re.compile(r"checkpoint-(\d{6,})")
 _LEFTOVER = re.compile(r"\.(writing|deleting)-checkpoint-\d{6,}-[0-9a-f]{8}")
+_WINDOWS = os.name == "nt"
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +88,7 @@ def write(directory: str | os.PathLike[str], files: Mapping[str, bytes], keep: i
     finally:  # also after Ctrl-C in the middle; after the rename there is nothing left to remove
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-    _prune(directory, keep)
+    _prune(directory, name, keep)
     return directory / name
 
 
@@ -195,7 +196,7 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 def _sync_directory(path: Path) -> None:
     """Make the names in a directory durable too, where the platform can (Windows does it by itself)."""
-    if os.name == "nt":
+    if _WINDOWS:
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -206,7 +207,7 @@ def _sync_directory(path: Path) -> None:
 
 def _rename(source: Path, target: Path) -> None:
     """Rename, patiently on Windows, where a virus scanner may hold a new file open for a moment."""
-    for pause in (0.05, 0.1, 0.2, 0.4, 0.8) if os.name == "nt" else ():
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8) if _WINDOWS else ():
         try:
             return os.rename(source, target)
         except PermissionError:
@@ -214,11 +215,11 @@ def _rename(source: Path, target: Path) -> None:
     return os.rename(source, target)
 
 
-def _prune(directory: Path, keep: int) -> None:
+def _prune(directory: Path, newest: str, keep: int) -> None:
     """Remove checkpoints older than the newest `keep` good ones; a damaged one does not count as a copy."""
-    good = 0
-    for path in reversed(checkpoints(directory)):
-        if good < max(keep, 1):
+    good = 1
+    for path in reversed([path for path in checkpoints(directory) if path.name != newest]):
+        if good < keep:
             with contextlib.suppress(CheckpointError):
                 for _ in _verified(path):
                     pass

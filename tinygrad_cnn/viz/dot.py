@@ -51,7 +51,9 @@ def to_dot(boxes: Sequence[Box], arrows: Sequence[Arrow], caption: str) -> str:
         if side is None:
             picture.edge(source, target, label=label)
             continue
-        with picture.subgraph() as row:  # a parameter stands beside its operation, not above it
+        # a parameter stands beside its operation, not above it; the invisible frame keeps other operations out
+        with picture.subgraph(name=f"cluster_{target}") as frame, frame.subgraph() as row:
+            frame.attr(peripheries="0", margin="0", label="")
             row.attr(rank="same")
             if side == "left":
                 row.edge(source, target, label=label)

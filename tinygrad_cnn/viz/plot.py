@@ -138,19 +138,26 @@ def filters(weight: Any, title: str = "", limit: int = 64) -> Figure:
     mosaic = _mosaic(tiles, columns)
     lines = ceil(len(tiles) / columns)
     told = f"{len(w)} of {K} filters" if len(w) < K else f"{K} filters"
-    figure = _figure(max(0.62 * columns, 2.6) + 1.6, 0.62 * lines + 1.3, title or f"{told}, {C}×{R}×{S} weights each")
-    axes = _axes(figure, (1, 1, 1), "", "filter")
+    inch = 0.9 if columns <= 8 else 0.62
+    title = title or f"{told}, {C}×{R}×{S} weights each"
+    figure = _figure(max(inch * columns, 2.6) + 1.7, inch * lines + 1.2, title)
+    axes = _axes(figure, (1, 1, 1), "", "")
     shown = axes.imshow(mosaic, cmap="PuOr_r", vmin=-most, vmax=most, interpolation="nearest")
-    in_rows = C in (1, 3)
-    axes.set_yticks(
-        [(R + 1) * line + (R - 1) / 2 for line in range(lines)],
-        [f"{line * columns} …" if in_rows else str(line) for line in range(lines)],
-    )
-    if in_rows:
-        axes.set_xticks([])
-    else:
+    across = [(S + 1) * column + (S - 1) / 2 for column in range(columns)], [str(column) for column in range(columns)]
+    down = [(R + 1) * line + (R - 1) / 2 for line in range(lines)]
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if C not in (1, 3):
+        axes.set_xticks(*across)
+        axes.set_yticks(down, [str(line) for line in range(lines)])
         axes.set_xlabel("input channel" if w.shape[1] == C else f"input channel (the first {w.shape[1]} of {C})")
-        axes.set_xticks([(S + 1) * c + (S - 1) / 2 for c in range(columns)], [str(c) for c in range(columns)])
+        axes.set_ylabel("filter")
+    elif lines == 1:
+        axes.set_xticks(*across)
+        axes.set_xlabel("filter")
+    else:
+        axes.set_yticks(down, [f"{line * columns} …" for line in range(lines)])
+        axes.set_ylabel("filter")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if C != 3:

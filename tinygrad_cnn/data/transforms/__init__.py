@@ -11,7 +11,7 @@ after it, float (C, H, W) arrays. Resizing, padding, cropping and flipping work 
 the dtype.
 """
 
-from tinygrad_cnn.data.transforms.base import BatchTransform, Compose, Transform, apply, apply_batch
+from tinygrad_cnn.data.transforms.base import BatchTransform, Compose, Transform, apply, apply_batch, as_array
 from tinygrad_cnn.data.transforms.convert import Normalize, ToTensor
 from tinygrad_cnn.data.transforms.geometry import Pad, RandomCrop, RandomHorizontalFlip, Resize
 
@@ -27,4 +27,5 @@ __all__ = [
     "Transform",
     "apply",
     "apply_batch",
+    "as_array",
 ]

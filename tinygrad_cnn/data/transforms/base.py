@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn import random
+from tinygrad_cnn import backends, random
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.data.collate import stack
 
@@ -46,6 +46,14 @@ class Transform:
 class BatchTransform(Transform):
     """A transform that defines `batch`; one image is a batch of one."""
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "__call__" in vars(cls):
+            raise TypeError(
+                f"{cls.__name__}: a BatchTransform defines batch(images, rngs), and __call__ follows from it; "
+                "to define __call__(image, rng) subclass Transform"
+            )
+
     def __call__(self, image: Any, rng: random.Generator | None = None) -> Any:
         """One image, transformed; the argument is not changed."""
         return self.batch(as_array(image)[None], None if rng is None else [rng])[0]
@@ -76,7 +84,7 @@ def as_array(image: Any) -> np.ndarray:
     if hasattr(image, "getbands") and hasattr(image, "convert"):  # a PIL image, without importing PIL
         mode = {"1": "L", "P": "RGB"}.get(image.mode, image.mode)
         return np.asarray(image if mode == image.mode else image.convert(mode))
-    return image.numpy() if isinstance(image, Tensor) else np.asarray(image)
+    return image.numpy() if isinstance(image, Tensor) else np.asarray(backends.to_numpy(image))
 
 
 def each(rngs: Rngs, images: Any) -> Sequence[random.Generator]:

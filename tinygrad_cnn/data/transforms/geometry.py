@@ -136,7 +136,9 @@ class RandomCrop(BatchTransform):
         self.padding = None if padding is None else Pad(padding, fill, padding_mode)
 
     def __repr__(self) -> str:
-        return f"RandomCrop(size={self.size}" + (f", padding={self.padding!r})" if self.padding else ")")
+        if self.padding is None:
+            return f"RandomCrop(size={self.size})"
+        return f"RandomCrop(size={self.size}, {repr(self.padding).removeprefix('Pad(')}"
 
     def batch(self, images: Any, rngs: Rngs = None) -> Any:
         """N images, each cropped at a place of its own."""

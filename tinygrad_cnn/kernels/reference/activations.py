@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.kernels.table import kernel
+from tinygrad_cnn.shapes import Shape
 
 Array = Any
 
@@ -19,15 +20,15 @@ def relu_forward(x: Array) -> tuple[Array, Array]:
 
 @kernel("relu_backward")
 def relu_backward(dy: Array, mask: Array) -> Array:
-    """`dx = dy` where x was positive, else 0."""
-    return dy * mask
+    """`dx = dy` where x was positive, else 0 (dy·mask would make NaN of an infinite dy)."""
+    return namespace(dy).where(mask, dy, 0)
 
 
 @kernel("sigmoid_forward")
 def sigmoid_forward(x: Array) -> Array:
-    """`y = 1 / (1 + e⁻ˣ)`, computed by tanh, which overflows nowhere: `σ(x) = (1 + tanh(x/2)) / 2`."""
+    """`y = 1 / (1 + e⁻ˣ)`; for negative x as `eˣ / (1 + eˣ)`, so that no exp overflows and small results keep digits."""
     xp = namespace(x)
-    return 0.5 * xp.tanh(0.5 * x) + 0.5
+    return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))
 
 
 @kernel("sigmoid_backward")
@@ -52,7 +53,7 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 def softmax_forward(x: Array, dim: int) -> Array:
     """`yᵢ = eˣⁱ / Σⱼ eˣʲ` along `dim`."""
     xp = namespace(x)
-    e = xp.exp(x - x.max(axis=dim, keepdims=True))  # shift by the max: exp overflows float32 above 88
+    e = xp.exp(x - highest(x, dim))  # shift by the max: exp overflows float32 above 88
     return e / e.sum(axis=dim, keepdims=True)
 
 
@@ -66,7 +67,7 @@ def softmax_backward(dy: Array, y: Array, dim: int) -> Array:
 def log_softmax_forward(x: Array, dim: int) -> Array:
     """`yᵢ = xᵢ − log Σⱼ eˣʲ` along `dim`."""
     xp = namespace(x)
-    shifted = x - x.max(axis=dim, keepdims=True)
+    shifted = x - highest(x, dim)
     return shifted - xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
 
 
@@ -74,3 +75,10 @@ def log_softmax_forward(x: Array, dim: int) -> Array:
 def log_softmax_backward(dy: Array, y: Array, dim: int) -> Array:
     """`dxᵢ = dyᵢ − eʸⁱ·Σⱼ dyⱼ`."""
     return dy - namespace(y).exp(y) * dy.sum(axis=dim, keepdims=True)
+
+
+def highest(x: Array, dims: int | Shape) -> Array:
+    """The maximum along `dims`, which stay with size 1; of no numbers −∞ (CuPy's `max` knows no `initial`)."""
+    if x.size:
+        return x.max(axis=dims, keepdims=True)
+    return x.sum(axis=dims, keepdims=True) - namespace(x).inf

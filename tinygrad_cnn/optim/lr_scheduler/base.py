@@ -12,6 +12,9 @@ from tinygrad_cnn.optim.saving import plain
 class LRScheduler:
     """Base class: counts epochs and writes a new `lr` into every group of the optimizer.
 
+    Make it before the optimizer's state is loaded, since it writes the first learning rates. To continue a training,
+    load both states.
+
     A subclass writes `get_lr`. All attributes but `optimizer` must be plain values (numbers, strings, lists, dicts):
     they are the state that is saved.
 
@@ -64,9 +67,16 @@ class LRScheduler:
             )
         self._step_count += 1
         self.last_epoch += 1
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr()):
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def _require_known_groups(self) -> None:
+        if len(self.optimizer.param_groups) != len(self.base_lrs):
+            raise ValueError(
+                f"{type(self).__name__} was made for {len(self.base_lrs)} parameter group(s), the optimizer now has "
+                f"{len(self.optimizer.param_groups)}; make a new scheduler after add_param_group"
+            )
 
     def lrs(self) -> list[float]:
         """The learning rates in the optimizer at this moment."""

@@ -121,6 +121,7 @@ class CosineAnnealingLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         """The learning rates for this epoch."""
+        self._require_known_groups()
         t, T, low = self.last_epoch, self.T_max, self.eta_min
         if self._step_count == 1:  # the first one: what the optimizer was given
             return self.lrs()

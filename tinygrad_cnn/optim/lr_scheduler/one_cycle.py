@@ -102,6 +102,7 @@ class OneCycleLR(LRScheduler):
                 f"OneCycleLR: step {self.last_epoch} is beyond total_steps={self.total_steps}; give the number of "
                 "batches in the whole training (epochs · batches of an epoch)"
             )
+        self._require_known_groups()
         begin = 0.0
         for phase in self.phases:
             end = phase["end_step"]

@@ -64,7 +64,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold = threshold
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
-        self.min_lrs = per_group("ReduceLROnPlateau: min_lr", min_lr, optimizer)
+        self.min_lr = min_lr
+        per_group("ReduceLROnPlateau: min_lr", min_lr, optimizer)
         self.eps = eps
         self.last_epoch = 0
         self.best = math.inf if mode == "min" else -math.inf
@@ -108,7 +109,8 @@ class ReduceLROnPlateau(LRScheduler):
         return sign * current > sign * wanted  # not a number is never better
 
     def _reduce(self) -> None:
-        for group, low in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+        lows = per_group("ReduceLROnPlateau: min_lr", self.min_lr, self.optimizer)
+        for group, low in zip(self.optimizer.param_groups, lows):
             lr = float(group["lr"])
             reduced = max(lr * self.factor, low)
             if lr - reduced > self.eps:

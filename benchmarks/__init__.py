@@ -1,0 +1,1 @@
+"""Measurements: speed, memory, and how much there is to read."""

@@ -1,0 +1,322 @@
+"""Every fast kernel against the readable one, found through the table: nobody adds it to a list.
+
+A new kernel with a `cpu` version needs a generator of arguments in `GENERATORS`; without one the first test fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinygrad_cnn import kernels
+from tinygrad_cnn.function import Needs
+from tinygrad_cnn.kernels import cpu, threads
+from tinygrad_cnn.random import philox
+from tinygrad_cnn.shapes import Window
+
+FAST = [name for name in kernels.names() if "cpu" in kernels.get(name).implementations]
+GENERATORS: dict[str, Callable[[Draw], Iterator[tuple[tuple[Any, ...], dict[str, Any]]]]] = {}
+
+
+class Draw:
+    """Arrays of one format from one random stream, lying in memory as asked."""
+
+    def __init__(self, dtype: str, layout: str) -> None:
+        self.dtype, self.layout = np.dtype(dtype), layout
+        self.draw = np.random.default_rng(7)
+
+    def __call__(self, *shape: int, ties: bool = False) -> np.ndarray:
+        values = self.draw.integers(-2, 3, shape) if ties else self.draw.normal(size=shape)
+        return self.laid(values.astype(self.dtype))
+
+    def laid(self, array: np.ndarray) -> np.ndarray:
+        """The same numbers, elsewhere in memory."""
+        match self.layout:
+            case "reversed axes":  # as after .T
+                return np.ascontiguousarray(array.T).T
+            case "every second":  # as after x[..., ::2]
+                wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+                wide[..., ::2] = array
+                return wide[..., ::2]
+            case "backwards":  # as after flip
+                return np.ascontiguousarray(array[::-1])[::-1]
+            case "repeated":  # as after expand: strides of 0
+                return np.broadcast_to(array[:1], array.shape)
+        return np.ascontiguousarray(array)
+
+
+LAYOUTS = ["contiguous", "reversed axes", "every second", "backwards", "repeated"]
+
+
+def generator(*names: str) -> Any:
+    def register(function: Any) -> Any:
+        for name in names:
+            GENERATORS[name] = function
+        return function
+
+    return register
+
+
+def needs(*flags: bool) -> Needs:
+    return Needs(("x", "weight", "bias"), flags)
+
+
+# (N, C, H, W), K, (R, S), groups, the rest of the window; no two sizes equal where that could hide an exchange
+CONVOLUTIONS: list[tuple[tuple[int, ...], int, tuple[int, int], int, dict[str, Any]]] = [
+    ((5, 3, 9, 7), 4, (2, 3), 1, {}),
+    ((7, 2, 8, 6), 3, (3, 2), 1, {"stride": (2, 1), "padding": (1, 2)}),
+    ((3, 4, 9, 8), 6, (2, 3), 2, {"dilation": (2, 1), "padding": 1}),
+    ((4, 6, 6, 5), 6, (3, 3), 6, {"padding": "same"}),
+    ((6, 5, 4, 3), 2, (1, 1), 1, {}),
+    ((1, 3, 7, 6), 2, (3, 2), 1, {"stride": 2}),
+    ((2, 1, 3, 2), 5, (3, 2), 1, {}),
+    ((0, 3, 9, 7), 4, (2, 3), 1, {}),
+    ((64, 3, 30, 28), 8, (5, 3), 1, {"padding": (2, 1)}),  # several blocks, and worth several threads
+]
+
+
+@generator("conv2d_forward", "conv2d_forward_im2col")
+def _(draw: Draw) -> Iterator[Any]:
+    for (N, C, H, W), K, kernel, groups, rest in CONVOLUTIONS:
+        x, weight = draw(N, C, H, W), draw(K, C // groups, *kernel)
+        for bias in (draw(K), None):
+            yield (x, weight, bias, Window(kernel, **rest), groups), {}
+
+
+@generator("conv2d_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for (N, C, H, W), K, kernel, groups, rest in CONVOLUTIONS:
+        window = Window(kernel, **rest)
+        x, weight, dy = draw(N, C, H, W), draw(K, C // groups, *kernel), draw(N, K, *window.out(H, W))
+        for flags in ((True, True, True), (False, True), (True, False), (False, False, True)):
+            yield (dy, x, weight, window, groups), {"needs": needs(*flags)}
+
+
+POOLS: list[tuple[tuple[int, ...], Window]] = [
+    ((3, 2, 6, 8), Window((2, 2), (2, 2))),
+    ((3, 2, 7, 9), Window((2, 2), (2, 2))),  # the last row and column are left out
+    ((4, 3, 9, 8), Window((3, 2), (2, 1), (1, 0))),  # overlapping
+    ((5, 2, 10, 7), Window((2, 3), (2, 2), (0, 1), 1, True)),  # hangs over the edge
+    ((2, 3, 9, 8), Window((2, 2), (1, 2), 0, (3, 2))),
+    ((1, 1, 5, 4), Window((5, 4))),
+    ((2, 2, 9, 7), Window((1, 2), (4, 3))),  # gaps between the windows
+    ((0, 2, 6, 8), Window((2, 2), (2, 2))),
+    ((64, 6, 28, 24), Window((2, 2), (2, 2))),
+    ((48, 6, 25, 24), Window((3, 3), (2, 2), (1, 1))),
+]
+
+
+@generator("max_pool2d_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape, window in POOLS:
+        for ties in (False, True):
+            yield (draw(*shape, ties=ties), window), {}
+        lowest = draw(*shape)
+        yield (draw.laid(np.full_like(lowest, -np.inf)), window), {}
+        holes = lowest.copy()
+        holes[..., ::3] = -np.inf
+        yield (draw.laid(holes), window), {}
+        if 0 < holes.size < 10_000:
+            holes[-1, -1, -1, -1] = np.nan
+            yield (draw.laid(holes), window), {}
+
+
+@generator("max_pool2d_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    forward = kernels.max_pool2d_forward.implementations["reference"]
+    for shape, window in POOLS:
+        y, index = forward(draw(*shape, ties=True), window)
+        yield (draw(*y.shape), index, shape, window), {}
+
+
+@generator("relu_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape in ((3, 4, 5, 6), (2, 7), (5,), (1, 3), (0, 4), (70, 6, 28, 29)):
+        yield (draw(*shape, ties=True),), {}
+        special = draw(*shape)
+        if special.size > 4:
+            special = special.copy()
+            special.reshape(-1)[:4] = np.nan, np.inf, -np.inf, -0.0
+            yield (draw.laid(special),), {}
+
+
+@generator("relu_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape in ((3, 4, 5, 6), (2, 7), (5,), (1, 3), (0, 4), (70, 6, 28, 29)):
+        dy = draw(*shape)
+        yield (dy, draw(*shape) > 0), {}
+        if dy.size > 4:
+            dy = dy.copy()
+            dy.reshape(-1)[:4] = np.nan, np.inf, -np.inf, -0.0
+            yield (draw.laid(dy), draw(*shape) > 0), {}
+
+
+@generator("dropout_keep")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape in ((3, 5), (7,), (8,), (0, 3), (), (2, 3, 5, 7), (64, 123)):
+        x = np.zeros(shape, draw.dtype)
+        for p in (0.0, 0.3, 0.5, 1.0):
+            yield (x, p, 12345, 3), {}
+
+
+def test_every_fast_kernel_has_a_generator():
+    assert FAST
+    assert set(FAST) <= set(GENERATORS), "write a generator of arguments for the new kernel, above"
+
+
+def run(name: str, kernel_set: str, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    with np.errstate(all="ignore"):
+        result = kernels.get(name).implementations[kernel_set](*args, **kwargs)
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.fixture
+def number_of_threads():
+    before = threads.get_num_threads()
+    yield threads.set_num_threads
+    threads.set_num_threads(before)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Threads are used also where it does not pay, and blocks are small, so that small arrays take every path."""
+    monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", 0)
+    monkeypatch.setattr(cpu, "BLOCK_BYTES", 1 << 11)
+
+
+# float16 may differ in its last bit
+ROUGH = {"float16": 4e-3, "float32": 2e-5, "float64": 1e-12}
+
+
+def same(fast: tuple[Any, ...], textbook: tuple[Any, ...], dtype: str) -> None:
+    assert len(fast) == len(textbook)
+    for a, b in zip(fast, textbook):
+        if b is None or a is None:
+            assert a is b
+            continue
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        if a.dtype.kind == "f":
+            assert_close = np.testing.assert_allclose
+            scale = np.nanmax(np.abs(b[np.isfinite(b)]), initial=1)  # sums of many numbers: compare with the largest
+            assert_close(a, b, rtol=ROUGH[dtype], atol=ROUGH[dtype] * scale)
+        else:
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FAST)
+def test_as_the_reference(name, dtype, layout, number_of_threads, eager):
+    """Any memory layout; with one, two and three threads, the bits of a repetition being the same."""
+    for args, kwargs in GENERATORS[name](Draw(dtype, layout)):
+        untouched = [a.copy() for a in args if isinstance(a, np.ndarray)]
+        textbook = run(name, "reference", args, kwargs)
+        big = sum(a.size for a in args if isinstance(a, np.ndarray)) > 20_000
+        for n in (1, 3) if big else (1, 2, 3):
+            number_of_threads(n)
+            fast = run(name, "cpu", args, kwargs)
+            if fast[0] is NotImplemented:
+                fast = textbook
+            same(fast, textbook, dtype)
+            again = run(name, "cpu", args, kwargs)
+            for a, b in zip(fast, again if again[0] is not NotImplemented else textbook):
+                assert a is b or np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        for before, after in zip(untouched, (a for a in args if isinstance(a, np.ndarray))):
+            assert np.array_equal(before, after, equal_nan=before.dtype.kind == "f"), "an argument was changed"
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_it_does_take_the_usual_arguments(name, eager):
+    """A kernel that declined everything would pass all the comparisons."""
+    taken = [
+        run(name, "cpu", args, kwargs)[0] is not NotImplemented
+        for args, kwargs in GENERATORS[name](Draw("float32", "contiguous"))
+    ]
+    assert sum(taken) >= len(taken) / 2
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_half_precision(name, eager):
+    """Half precision comes out as the reference has it, whoever computes it."""
+    for args, kwargs in GENERATORS[name](Draw("float16", "contiguous")):
+        if sum(a.size for a in args if isinstance(a, np.ndarray)) > 20_000:
+            continue
+        with np.errstate(all="ignore"):
+            result = kernels.get(name)(*args, **kwargs)
+        same(result if isinstance(result, tuple) else (result,), run(name, "reference", args, kwargs), "float16")
+
+
+def test_results_are_arrays_of_their_own():
+    """No work space is reachable from a result, and no two results share memory."""
+    for name in FAST:
+        for args, kwargs in GENERATORS[name](Draw("float32", "contiguous")):
+            first, second = run(name, "cpu", args, kwargs), run(name, "cpu", args, kwargs)
+            arrays = [a for a in (*first, *second) if isinstance(a, np.ndarray)]
+            given = [a for a in args if isinstance(a, np.ndarray)]
+            for i, a in enumerate(arrays):
+                assert not any(np.shares_memory(a, b) for b in (*arrays[:i], *given)), name
+
+
+@pytest.mark.parametrize("case", range(len(CONVOLUTIONS) - 1))
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_four_ways_to_convolve(case, with_bias):
+    """By taps, by loops, by im2col, and fast: the same images."""
+    (N, C, H, W), K, kernel, groups, rest = CONVOLUTIONS[case]
+    draw, window = Draw("float64", "contiguous"), Window(kernel, **rest)
+    N = min(N, 2)  # loops are slow
+    x, weight, bias = draw(N, C, H, W), draw(K, C // groups, *kernel), draw(K) if with_bias else None
+    arguments = (x, weight, bias, window, groups)
+    taps = kernels.conv2d_forward.implementations["reference"](*arguments)
+    for way in (kernels.conv2d_forward_loops, kernels.conv2d_forward_im2col, kernels.conv2d_forward):
+        y = way(*arguments)
+        assert y.shape == (N, K, *window.out(H, W))
+        np.testing.assert_allclose(y, taps, rtol=1e-12, atol=1e-12)
+
+
+def test_col2im_is_the_transpose_of_im2col():
+    """`⟨im2col(x), v⟩ = ⟨x, col2im(v)⟩` for any v: what makes it the way back."""
+    draw = Draw("float64", "contiguous")
+    for (N, C, H, W), _, kernel, _, rest in CONVOLUTIONS[:-1]:
+        x, window = draw(N, C, H, W), Window(kernel, **rest)
+        columns = kernels.im2col(x, window)
+        v = draw(*columns.shape)
+        back = kernels.col2im(v, x.shape, window)
+        assert back.shape == x.shape
+        np.testing.assert_allclose((columns * v).sum(), (x * back).sum(), rtol=1e-10, atol=1e-10)
+
+
+def numpys_bits(size: int, p: float, seed: int, offset: int) -> list[bool]:
+    """Straight from NumPy's Philox: two 32-bit numbers out of each 64, the low one first."""
+    kept: list[bool] = []
+    for word in philox(seed, offset).random_raw((size + 1) // 2).tolist():
+        kept += [half >= round(p * 2**32) for half in (word % 2**32, word // 2**32)]
+    return kept[:size]
+
+
+@pytest.mark.parametrize("kernel_set", ["reference", "cpu"])
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 63, 64, 65, 1001])
+def test_dropouts_bits_are_numpys(kernel_set, size):
+    keep = kernels.dropout_keep.implementations[kernel_set]
+    x = np.zeros(size, np.float32)
+    for seed in (0, 1, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1):
+        for offset in (0, 1, 2**32, 2**63, 2**64 - 1):
+            for p in (0.25, 1e-9, 0.999999):
+                assert keep(x, p, seed, offset).tolist() == numpys_bits(size, p, seed, offset), (seed, offset, p)
+
+
+@pytest.mark.parametrize("kernel_set", ["reference", "cpu"])
+def test_dropout_at_its_ends(kernel_set):
+    keep = kernels.dropout_keep.implementations[kernel_set]
+    x = np.zeros((50, 41), np.float32)
+    assert keep(x, 0.0, 1, 2).all()
+    assert not keep(x, 1.0, 1, 2).any()
+    assert keep(np.zeros((0, 3)), 0.5, 1, 2).shape == (0, 3)
+    assert keep(np.zeros(()), 0.5, 1, 2).shape == ()
+    assert keep(x, 0.5, 1, 2).shape == x.shape
+    assert keep(x, 0.25, 1, 2).mean() == pytest.approx(0.75, abs=0.04)
+    assert not np.array_equal(keep(x, 0.5, 1, 2), keep(x, 0.5, 1, 3))
+    assert not np.array_equal(keep(x, 0.5, 1, 2), keep(x, 0.5, 2, 2))

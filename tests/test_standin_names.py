@@ -1,0 +1,81 @@
+"""The stand-in has no name that CuPy lacks: compared with an installed CuPy (no GPU is needed to look)."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import standin
+
+import tinygrad_cnn
+
+# every name the package takes from its array namespace, and from arrays; what is not listed the stand-in refuses
+FUNCTIONS = """
+    abs add.at arange argsort array asarray broadcast_to ceil clip concatenate cos einsum empty exp expand_dims flip
+    floor full full_like iinfo inf int32 isfinite isnan log log1p matmul maximum minimum moveaxis nan ndarray ones
+    round sign sin sqrt stack take_along_axis tanh uint64 uint8 where zeros zeros_like
+""".split()
+METHODS = """
+    T all any argmax argmin astype base copy device dtype fill flags get item itemsize max mean min nbytes ndim nonzero
+    prod reshape shape size squeeze strides sum swapaxes tolist transpose view
+""".split()
+# what `CudaBackend` alone calls
+CUDA = "asnumpy cuda.Device cuda.runtime.getDeviceCount get_default_memory_pool ndarray __version__".split()
+
+
+def public(place: type) -> list[str]:
+    return sorted(name for name in vars(place) if not name.startswith("_"))
+
+
+def test_the_lists_are_the_standins_own():
+    assert public(standin.Namespace) == sorted({name.partition(".")[0] for name in FUNCTIONS})
+    assert public(standin.Array) == METHODS
+
+
+def test_the_package_uses_these_functions_and_no_others():
+    package = Path(tinygrad_cnn.__file__).parent
+    used: dict[str, str] = {}
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"(?:\bxp|\bnamespace\([^()]*\))\.([a-z_]\w*(?:\.at)?)", text):
+            used[name] = path.name
+    assert set(used) - set(CUDA) - set(FUNCTIONS) == set(), "check that CuPy has it, then list it"
+    assert set(FUNCTIONS) - set(used) == set(), "nobody uses it any more"
+
+
+def reach(cupy, path: str):
+    value = cupy
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+@pytest.fixture
+def cupy():
+    return pytest.importorskip("cupy", reason="CuPy is not installed: its names cannot be compared")
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CUDA])
+def test_cupy_has_the_function(cupy, name):
+    reach(cupy, name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_cupy_has_the_method(cupy, name):
+    assert hasattr(cupy.ndarray, name)
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if inspect.isfunction(getattr(standin.Namespace, n, None))])
+def test_cupy_takes_these_arguments(cupy, name):
+    """Names and order of the arguments; those the package never gives are left out."""
+    ours = list(inspect.signature(getattr(standin.Namespace, name)).parameters)
+    theirs = list(inspect.signature(getattr(cupy, name)).parameters)
+    assert ours == theirs[: len(ours)]
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if inspect.isfunction(getattr(standin.Array, n, None))])
+def test_cupys_methods_take_these_arguments(cupy, name):
+    """Their first line of documentation shows them: `ndarray.sum(self, axis=None, …) -> ndarray`."""
+    head = (getattr(cupy.ndarray, name).__doc__ or "").partition("\n")[0]
+    for argument in list(inspect.signature(getattr(standin.Array, name)).parameters)[1:]:
+        assert re.search(rf"\b{argument}\b", head), head

@@ -208,7 +208,7 @@ def test_whole_numbers_have_no_gradient(dtype):
         lambda: setattr(tcnn.Tensor([1, 0], dtype=dtype), "requires_grad", True),
         lambda: tcnn.zeros(2, dtype=dtype, requires_grad=True),
     ):
-        with pytest.raises(DtypeError, match=rf"floating-point.*{dtype}.*\.float\(\)"):
+        with pytest.raises(DtypeError, match=rf"float.*{dtype}.*\.float\(\)"):
             ask()
 
 
@@ -236,9 +236,9 @@ def test_setting_grad():
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (lambda dy: (dy, dy), "returned 2 gradients for 1 inputs"),
-        (lambda dy: dy[:1], r"shape \(1,\) for its input x of shape \(2,\)"),
-        (lambda dy: "no", "shape str"),
+        (lambda dy: (dy, dy), "2 gradients for 1 inputs"),
+        (lambda dy: dy[:1], r"a gradient of shape \(1,\) for its input x of shape \(2,\)"),
+        (lambda dy: "no", "a gradient of shape str for"),
     ],
 )
 def test_a_wrong_backward_is_named(returned, message):
@@ -249,7 +249,7 @@ def test_a_wrong_backward_is_named(returned, message):
         def backward(self, dy):
             return returned(dy)
 
-    with pytest.raises(GraphError, match=f"wrong.backward returned.*{message}" if "shape str" not in message else "str"):
+    with pytest.raises(GraphError, match=f"wrong.backward returned {message}"):
         tcnn.apply(Wrong(), leaf(1.0, 2.0)).sum().backward()
 
 
@@ -459,6 +459,15 @@ def test_grad_frees_and_retains():
         grad(y, x)
 
 
+def test_grad_goes_back_no_further_than_it_must():
+    x, visits = leaf(2.0), []
+    y = counting(x, visits) * x
+    assert grad(y * y, y)[0].item() == 8.0
+    assert visits == []
+    assert grad(y, x)[0].item() == 4.0  # nothing below y was freed
+    assert len(visits) == 1
+
+
 def test_grad_runs_hooks():
     x = leaf(2.0)
     x.register_hook(lambda dx: dx * 10)
@@ -580,6 +589,40 @@ def test_set_grad_enabled():
         with tcnn.set_grad_enabled(True):
             assert tcnn.is_grad_enabled()
     assert tcnn.is_grad_enabled()
+
+
+def test_set_grad_enabled_counts_from_the_call_on():
+    try:
+        tcnn.set_grad_enabled(False)
+        assert not tcnn.is_grad_enabled()
+    finally:
+        tcnn.set_grad_enabled(True)
+
+
+def test_set_grad_enabled_as_a_decorator():
+    @tcnn.set_grad_enabled(False)
+    def inside():
+        return tcnn.is_grad_enabled()
+
+    assert tcnn.is_grad_enabled()
+    assert not inside()
+    assert not inside()
+    assert tcnn.is_grad_enabled()
+
+
+def test_generators_take_what_is_sent_and_return():
+    @no_grad()
+    def echo():
+        first = yield 1
+        yield first * 2
+        return 7
+
+    steps = echo()
+    assert next(steps) == 1
+    assert steps.send(5) == 10
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert end.value.value == 7
 
 
 def test_backward_in_several_threads_at_once():
@@ -713,7 +756,7 @@ def test_explain_a_loss_without_graph():
 def test_explain_before_backward():
     w = leaf(1.0)
     assert "backward was not called yet" in explained(w, w * 2)
-    assert "backward was not called yet" in explained(w)
+    assert "backward was not called" in explained(w)
 
 
 def test_explain_a_gradient_that_is_there():

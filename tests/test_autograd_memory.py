@@ -175,8 +175,11 @@ def test_a_refused_backward_leaves_nothing(step, no_gc):
     assert alive(references) == []
 
 
-def test_steps_do_not_grow(step, no_gc):
-    x, w, v, target = step
+def test_steps_do_not_grow(no_gc):
+    x = tcnn.randn(32, 2, 24, 24)  # an activation is 220 kB
+    w = tcnn.randn(3, 2, 3, 3, requires_grad=True)
+    v = tcnn.randn(432, 5, requires_grad=True)
+    target = tcnn.arange(32) % 5
 
     def steps(n):
         for _ in range(n):
@@ -193,7 +196,8 @@ def test_steps_do_not_grow(step, no_gc):
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert grown < 4096
+    assert grown < 200_000  # Python keeps some small tuples for later
+    assert gc.collect() == 0
 
 
 def test_an_activation_nobody_saved_is_freed_at_once(no_gc):
@@ -250,7 +254,7 @@ def test_hooks_and_handles_make_no_cycle(no_gc):
 # ---- no gradient shares memory
 
 SHARING = {
-    "x + x": lambda x, y: x + x,
+    "x + x": lambda x, y: (x + x) + (y + y),
     "x + y": lambda x, y: x + y,
     "x − y": lambda x, y: x - y,
     "x + x + y + y": lambda x, y: x + x + y + y,

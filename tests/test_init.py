@@ -74,6 +74,12 @@ def test_shifted():
     assert values.mean() == pytest.approx(2.5, abs=0.01)
 
 
+def test_limits():
+    assert init.uniform_(tcnn.zeros(2), 3.0, 3.0).tolist() == [3.0, 3.0]
+    assert init.normal_(tcnn.ones(2), std=0.0).tolist() == [0.0, 0.0]
+    assert init.calculate_gain("selu") == 0.75
+
+
 def test_constants():
     x = tcnn.zeros(2, 3)
     assert init.ones_(x) is x

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import standin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,21 @@ def test_device_is_checked_at_once_and_used():
     assert images.device == labels.device == "cpu"
     with pytest.raises(tcnn.DeviceError):
         loader(device="abacus")
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_tensors_on_a_device_stay_there_and_others_are_moved(num_workers):
+    with standin.registered():
+        for device in ("standin:0", "standin:1"):
+            rows = TensorDataset(
+                tcnn.Tensor(np.arange(12.0).reshape(6, 2), device=device), tcnn.Tensor(np.arange(6), device=device)
+            )
+            for dataset, target in ((rows, None), (rows + rows, None), (rows, "cpu"), (in_memory(6), device)):
+                batches = loader(dataset, batch_size=4, num_workers=num_workers, device=target)
+                for images, labels in batches:
+                    assert images.device == labels.device == (target or device)
+                    assert len(images.tolist()) == len(labels.tolist())
+                assert images.tolist()[-1] == (dataset[-1][0].tolist())
 
 
 # Equal batches, however they are made
@@ -314,24 +330,20 @@ def test_error_on_the_fast_path_names_the_sample_too(num_workers):
         drain(loader(OnlyTogether(dataset.data, dataset.targets), num_workers=num_workers))
 
 
-class Gated(Pictures):
-    """Counts the samples begun, and stops each at a gate."""
+class Counted(Pictures):
+    """Remembers the samples begun."""
 
-    def __init__(self, count=40, opened=True):
+    def __init__(self, count=40):
         super().__init__(count)
         self.begun = []
-        self.gate = threading.Event()
-        if opened:
-            self.gate.set()
 
     def __getitem__(self, index):
         self.begun.append(index)
-        assert self.gate.wait(20)
         return super().__getitem__(index)
 
 
 def test_threads_work_ahead_but_not_further_than_twice_their_number():
-    dataset = Gated()
+    dataset = Counted()
     batches = iter(loader(dataset, batch_size=1, num_workers=3))
     next(batches)
     until(lambda: len(dataset.begun) == 7)
@@ -345,7 +357,7 @@ def test_threads_work_ahead_but_not_further_than_twice_their_number():
 
 
 def test_threads_are_daemons_and_no_more_than_batches():
-    dataset = Gated(4)
+    dataset = Counted(4)
     batches = iter(loader(dataset, num_workers=8))
     next(batches)
     assert len(prefetching()) == 2
@@ -367,22 +379,24 @@ def test_iterator_that_is_dropped_or_left_by_break_ends_its_threads():
     until(lambda: not prefetching())
 
 
-def test_closing_does_not_wait_for_a_sample_that_hangs():
-    dataset = Gated(opened=False)
-    batches = iter(loader(dataset, batch_size=1, num_workers=1))
-    failed = []
-    consumer = threading.Thread(target=lambda: failed.append(next(batches)))
-    consumer.start()
-    until(lambda: dataset.begun)
-    dataset.gate.set()
-    consumer.join(10)
-    dataset.gate.clear()
-    until(lambda: len(dataset.begun) >= 2)
+def test_closing_neither_waits_for_a_sample_that_hangs_nor_begins_another():
+    permits, begun = threading.Semaphore(1), []
+
+    class Hangs(Pictures):
+        def __getitem__(self, index):
+            begun.append(index)
+            assert permits.acquire(timeout=20)
+            return super().__getitem__(index)
+
+    batches = iter(loader(Hangs(), batch_size=1, num_workers=1))
+    next(batches)
+    until(lambda: begun == [0, 1])
     started = time.monotonic()
     batches.close()
     assert time.monotonic() - started < 5
-    dataset.gate.set()
+    permits.release(10)
     until(lambda: not prefetching())
+    assert begun == [0, 1]
 
 
 def test_threads_work_at_the_same_time():
@@ -448,7 +462,7 @@ def test_resuming_goes_on_with_exactly_the_next_batch(dataset, num_workers):
 
 
 def test_position_counts_what_was_handed_out_not_what_was_prepared():
-    dataset = Gated()
+    dataset = Counted()
     batches = loader(dataset, batch_size=2, num_workers=4)
     walk = iter(batches)
     assert (batches.epoch, batches.position) == (0, 0)

@@ -11,7 +11,7 @@ from tinygrad_cnn import nn
 from tinygrad_cnn.random import Generator
 
 
-# ── by hand ──
+# ---- by hand
 def test_linear_by_hand():
     layer = nn.Linear(3, 2)
     layer.load_state_dict({"weight": [[1, 2, 3], [4, 5, 6]], "bias": [10, 20]})
@@ -23,6 +23,47 @@ def test_conv_by_hand():
     layer = nn.Conv2d(1, 1, (1, 2), stride=(1, 2), bias=False)
     layer.load_state_dict({"weight": [[[[1.0, 10.0]]]]})
     assert layer(tcnn.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])).tolist() == [[[[21.0, 43.0]]]]
+
+
+def test_pools_by_hand():
+    x = tcnn.arange(1, 16, dtype="float32").reshape(1, 1, 3, 5)
+    assert nn.MaxPool2d((1, 2))(x).tolist() == [[[[2.0, 4.0], [7.0, 9.0], [12.0, 14.0]]]]
+    assert nn.MaxPool2d(2, ceil_mode=True)(x).tolist() == [[[[7.0, 9.0, 10.0], [12.0, 14.0, 15.0]]]]
+    assert nn.AvgPool2d(2)(x).tolist() == [[[[4.0, 6.0]]]]
+    assert nn.AvgPool2d((2, 1), stride=(1, 3))(x).tolist() == [[[[3.5, 6.5], [8.5, 11.5]]]]
+    y, index = nn.MaxPool2d(2, return_indices=True)(x)
+    assert (y.tolist(), index.tolist()) == ([[[[7.0, 9.0]]]], [[[[6, 8]]]])
+
+
+def test_circular_padding_by_hand():
+    layer = nn.Conv2d(1, 1, (1, 3), padding=(0, 3), padding_mode="circular", bias=False)
+    layer.load_state_dict({"weight": [[[[1.0, 0.0, 0.0]]]]})
+    assert layer(tcnn.tensor([[[[1.0, 2.0, 3.0]]]])).tolist() == [[[[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]]]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (nn.Conv2d(2, 4, 3, bias=False), "Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), bias=False)"),
+        (
+            nn.Conv2d(2, 4, (3, 2), 2, 1, groups=2, dilation=(1, 2), padding_mode="circular"),
+            "Conv2d(2, 4, kernel_size=(3, 2), stride=(2, 2), padding=(1, 1), dilation=(1, 2), groups=2, "
+            "padding_mode=circular)",
+        ),
+        (nn.Conv2d(2, 4, 3, padding="same"), "Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), padding=same)"),
+        (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"),
+        (nn.AvgPool2d((2, 3), 1), "AvgPool2d(kernel_size=(2, 3), stride=1, padding=0)"),
+        (nn.Linear(2, 3, bias=False), "Linear(in_features=2, out_features=3, bias=False)"),
+        (nn.Dropout(), "Dropout(p=0.5, inplace=False)"),
+        (nn.ReLU(), "ReLU()"),
+        (nn.LeakyReLU(), "LeakyReLU(negative_slope=0.01)"),
+        (nn.Softmax(1), "Softmax(dim=1)"),
+        (nn.LogSoftmax(), "LogSoftmax(dim=None)"),
+        (nn.CrossEntropyLoss(label_smoothing=1.0), "CrossEntropyLoss()"),
+    ],
+)
+def test_texts(layer, text):
+    assert repr(layer) == text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +190,7 @@ def test_functional_is_the_same_under_both_names():
     assert nn.functional is F
 
 
-# ── messages ──
+# ---- messages
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
@@ -202,7 +243,7 @@ def test_bad_arguments(make, error, text):
         make()
 
 
-# ── against PyTorch ──
+# ---- against PyTorch
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="NOT CHECKED AGAINST PYTORCH: pip install torch==2.13.0")

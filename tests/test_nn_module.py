@@ -28,7 +28,7 @@ NAMES = ["scale", "conv.weight", "conv.bias", "norm.weight", "norm.bias", "head.
 BUFFERS = ["norm.running_mean", "norm.running_var", "norm.num_batches_tracked"]
 
 
-# ── names ──
+# ---- names
 def test_parameters_are_found_in_order():
     net = Net()
     assert [name for name, _ in net.named_parameters()] == NAMES
@@ -58,6 +58,13 @@ def test_what_is_shared_is_listed_once_and_saved_twice():
     assert doubled == ["a.weight", "a.bias", "b.weight", "b.bias", "c.weight", "c.bias"]
     assert list(net.state_dict()) == doubled
     assert net.num_parameters() == 6 + 2 + 2
+
+
+def test_shared_buffers_are_listed_once():
+    net = nn.ModuleList([nn.NLLLoss(w) for w in [tcnn.ones(3)] * 2])
+    assert [name for name, _ in net.named_buffers()] == ["0.weight"]
+    assert len(list(net.buffers())) == 1
+    assert list(net.buffers(recurse=False)) == []
 
 
 def test_a_name_can_change_what_it_holds():
@@ -137,7 +144,7 @@ def test_dir_completes_names():
     assert {"conv", "scale", "forward", "note"} <= set(dir(Net()))
 
 
-# ── what is refused ──
+# ---- what is refused
 def test_forgetting_super_init_is_explained():
     class Forgot(nn.Module):
         def __init__(self):
@@ -218,7 +225,7 @@ def test_a_list_of_known_layers_is_fine():
     assert net.known[0] is net.conv
 
 
-# ── modes ──
+# ---- modes
 def test_train_and_eval_reach_everything():
     net = Net()
     assert all(m.training for m in net.modules())
@@ -253,7 +260,7 @@ def test_zero_grad_and_freezing():
     assert all(p.requires_grad for p in net.parameters())
 
 
-# ── hooks ──
+# ---- hooks
 def test_forward_hooks_see_and_replace():
     layer = nn.Linear(2, 1)
     seen = []
@@ -287,7 +294,7 @@ def test_keyword_arguments_reach_forward():
     assert Add()(1, y=2) == 3
 
 
-# ── moving ──
+# ---- moving
 def test_to_keeps_the_parameter_objects_and_whole_numbers():
     net = Net()
     before = list(net.parameters())
@@ -313,6 +320,7 @@ def test_to_keeps_the_parameter_objects_and_whole_numbers():
         (lambda m: m.to(tcnn.zeros(1, dtype="float64")), "float64"),
         (lambda m: m.to("cpu", "float64"), "float64"),
         (lambda m: m.to(np.float64), "float64"),
+        (lambda m: m.to(tcnn.zeros(1).backend, "float64"), "float64"),
         (lambda m: m.to(device="cpu", dtype=np.dtype("float16")), "float16"),
         (lambda m: m.cpu(), "float32"),
         (lambda m: m.to(), "float32"),
@@ -358,7 +366,7 @@ def test_a_device_that_is_not_there():
         Net().to(device="tpu")
 
 
-# ── copies and memory ──
+# ---- copies and memory
 def test_deepcopy_is_independent():
     net = Net()
     twin = copy.deepcopy(net)
@@ -404,7 +412,7 @@ def test_activations_and_modules_go_at_once():
         gc.enable()
 
 
-# ── showing ──
+# ---- showing
 def test_repr_is_nested():
     assert repr(Net()) == (
         "Net(\n"

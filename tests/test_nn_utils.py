@@ -66,6 +66,8 @@ def test_clip_value():
     a, b = with_gradients([3.0, -0.5], [[-7.0]])
     utils.clip_grad_value_([a, b, nn.Parameter([1.0])], 1)
     assert (a.grad.tolist(), b.grad.tolist()) == ([1.0, -0.5], [[-1.0]])
+    utils.clip_grad_value_(a, 0.0)
+    assert a.grad.tolist() == [0.0, 0.0]
     with pytest.raises(ValueError, match="clip_value=-1 must be at least 0"):
         utils.clip_grad_value_(a, -1)
 

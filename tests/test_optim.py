@@ -33,7 +33,7 @@ def step(optimizer, params, number):
     optimizer.step()
 
 
-# ── groups ──
+# ---- groups
 def test_groups_have_their_own_options():
     a, b = nn.Parameter([1.0]), nn.Parameter([1.0])
     optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.25)
@@ -115,7 +115,7 @@ def test_frozen_parameters_of_a_model_are_skipped():
     assert net[1].bias.grad is not None
 
 
-# ── what is refused ──
+# ---- what is refused
 def test_no_parameters():
     with pytest.raises(ValueError, match=r"SGD: there are no parameters.*only once"):
         optim.SGD([])
@@ -177,7 +177,7 @@ def test_an_optimizer_without_a_rule_says_so():
         Lazy([w], {}).step()
 
 
-# ── saving and continuing ──
+# ---- saving and continuing
 def tree_through_json(state):
     """As a checkpoint writes it: arrays apart, everything else as JSON."""
     arrays = []

@@ -36,7 +36,7 @@ def lrs(scheduler, steps, metrics=None):
     return [row[0] for row in sequence(scheduler, steps, metrics)]
 
 
-# ── by hand ──
+# ---- by hand
 def test_step_lr():
     assert lrs(lr_scheduler.StepLR(optimizer(), 3, 0.5), 8) == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
 
@@ -56,6 +56,12 @@ def test_plateau_waits_and_then_reduces():
     scheduler = lr_scheduler.ReduceLROnPlateau(optimizer(), factor=0.5, patience=2)
     losses = [5.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 1.0]
     assert lrs(scheduler, 9, losses) == [1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+
+
+def test_plateau_counts_from_the_start():
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer(), factor=0.5, patience=2)
+    assert lrs(scheduler, 5, [math.nan] * 5) == [1, 1, 1, 0.5, 0.5]
+    assert scheduler.last_epoch == 5
 
 
 def test_plateau_in_max_mode_wants_more():
@@ -164,7 +170,7 @@ def test_a_group_added_later():
             scheduler.step()
 
 
-# ── errors ──
+# ---- errors
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
@@ -212,7 +218,7 @@ def test_the_wrong_order_is_warned_of():
         scheduler.step()
 
 
-# ── saving ──
+# ---- saving
 SCHEDULES = {
     "step": lambda o: lr_scheduler.StepLR(o, 3, 0.7),
     "multi": lambda o: lr_scheduler.MultiStepLR(o, [2, 5, 5, 11], 0.3),
@@ -256,11 +262,17 @@ def test_a_state_of_another_schedule_is_refused():
     step = SCHEDULES["step"](optimizer())
     with pytest.raises(ValueError, match="lacks T_max, eta_min and has unknown step_size, gamma"):
         cosine.load_state_dict(step.state_dict())
+    for state, text in (
+        ({k: v for k, v in step.state_dict().items() if k != "gamma"}, "lacks gamma and has unknown nothing"),
+        ({**step.state_dict(), "power": 2}, "lacks nothing and has unknown power"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            step.load_state_dict(state)
     with pytest.raises(ValueError, match=r"for 2 parameter group\(s\), the optimizer has 1"):
         step.load_state_dict(SCHEDULES["step"](optimizer((1.0, 2.0))).state_dict())
 
 
-# ── against PyTorch ──
+# ---- against PyTorch
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="NOT CHECKED AGAINST PYTORCH: pip install torch==2.13.0")

@@ -9,18 +9,23 @@ import standin
 
 import tinygrad_cnn
 
+
+def listed(text: str) -> list[str]:
+    return text.split()
+
+
 # every name the package takes from its array namespace, and from arrays; what is not listed the stand-in refuses
-FUNCTIONS = """
+FUNCTIONS = listed("""
     abs add.at arange argsort array asarray broadcast_to ceil clip concatenate cos einsum empty exp expand_dims flip
     floor full full_like iinfo inf int32 isfinite isnan log log1p matmul maximum minimum moveaxis nan ndarray ones
     round sign sin sqrt stack take_along_axis tanh uint64 uint8 where zeros zeros_like
-""".split()
-METHODS = """
+""")
+METHODS = listed("""
     T all any argmax argmin astype base copy device dtype fill flags get item itemsize max mean min nbytes ndim nonzero
     prod reshape shape size squeeze strides sum swapaxes tolist transpose view
-""".split()
+""")
 # what `CudaBackend` alone calls
-CUDA = "asnumpy cuda.Device cuda.runtime.getDeviceCount get_default_memory_pool ndarray __version__".split()
+CUDA = listed("asnumpy cuda.Device cuda.runtime.getDeviceCount get_default_memory_pool ndarray __version__")
 
 
 def public(place: type) -> list[str]:

@@ -447,6 +447,9 @@ def walk_back(
         gradients.add(node, dy)
     found: dict[Node, Array] = {}
     order = kernels.toposort(roots[0][0] if len(roots) == 1 else _Join(roots))
+    if wanted:
+        order = _leading_to(wanted, order)
+    needed = set(order)
     for node in order:
         dy = gradients.take(node)
         if dy is None:
@@ -456,20 +459,29 @@ def walk_back(
         backend = backend_of(dy)
         if into_leaves and node.retains_grad:
             with backend.activate():
-                if node.grad is None or isinstance(node, Function):
+                if node.grad is None:
                     # an array of its own: two leaves may have been handed the same one
                     node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
                 else:
                     node.grad += dy
-        if isinstance(node, Function):
+        if isinstance(node, Function) and not needed.isdisjoint(node.parents):
             node.check_unchanged()
             with backend.activate():
                 for parent, dx in zip(node.parents, node.gradients(dy)):
-                    if parent is not None and dx is not None:
+                    if parent in needed and dx is not None:
                         gradients.add(parent, dx)
             if not retain_graph:
                 node.free()
     return found
+
+
+def _leading_to(wanted: Collection[Node], order: Sequence[Node]) -> list[Node]:
+    """The nodes of an order that were computed from wanted ones; the walk need not go further back."""
+    needed = set(wanted)
+    for node in reversed(order):  # parents first
+        if not needed.isdisjoint(node.parents):
+            needed.add(node)
+    return [node for node in order if node in needed]
 
 
 class _Join(Node):

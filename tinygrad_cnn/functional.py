@@ -493,9 +493,9 @@ def _class_loss(
     else:
         losses = apply(operation, scores, target, *([] if weight is None else [weight]))
     divisor = None
-    if reduction == "mean":
-        counted = target != ignore_index
-        with no_grad():
+    counted = target != ignore_index
+    if reduction == "mean" and not (weight is None and target.backend.checks_values and bool(counted.all())):
+        with no_grad():  # the mean is over what counts: not the ignored ones, the others with their weight
             each = counted if weight is None else weight[(target * counted).long()] * counted
             divisor = each.sum().to(losses.dtype)
     return _reduced(operation.name, losses, reduction, divisor)
@@ -604,7 +604,7 @@ def where(condition: Any, x: Any, y: Any) -> Tensor:
     tensor([1., 2.])
     """
     condition = _as_tensor(condition)
-    first, second = Tensor._operands("where", x, y, number=False)
+    first, second = Tensor._given("where", x, y)
     return first.where(condition, second)
 
 

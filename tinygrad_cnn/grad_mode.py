@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -31,6 +32,24 @@ class GradMode(contextlib.ContextDecorator):
     def _recreate_cm(self) -> GradMode:  # each call of a decorated function has its own tokens
         return GradMode(self.mode)
 
+    def __call__(self, function: Any) -> Any:
+        """The function, run in this mode; a generator in every step, but not its caller in between."""
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def stepwise(*args: Any, **kwargs: Any) -> Any:
+            steps, sent = function(*args, **kwargs), None
+            while True:
+                try:
+                    with GradMode(self.mode):
+                        value = steps.send(sent)
+                except StopIteration as end:
+                    return end.value
+                sent = yield value
+
+        return stepwise
+
     def __enter__(self) -> None:
         self._tokens.append(_grad_enabled.set(self.mode))
 
@@ -53,6 +72,11 @@ class set_grad_enabled(GradMode):  # PyTorch's name, and its behaviour: it count
     def __enter__(self) -> None:
         """The mode was set when this was made."""
 
+    def __call__(self, function: Any) -> Any:
+        """As a decorator: only inside the function."""
+        self.__exit__()
+        return super().__call__(function)
+
 
 class no_grad(GradMode):
     """Compute without building a graph: faster, and nothing is kept for backward.
@@ -73,8 +97,7 @@ class no_grad(GradMode):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.function is None:
             return super().__call__(*args, **kwargs)
-        with no_grad():
-            return self.function(*args, **kwargs)
+        return super().__call__(self.function)(*args, **kwargs)
 
     def __get__(self, instance: Any, kind: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

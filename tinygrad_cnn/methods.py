@@ -105,6 +105,15 @@ class TensorMethods(Formats):
         operands = self._operands(operation.name, x, y, floating=floating, number=number)
         return NotImplemented if operands is NotImplemented else self._apply(operation, *operands)
 
+    @classmethod
+    def _given(cls, operation: str, *values: Any) -> Any:
+        """Tensors in their common format, for functions: only operators may leave the answer to the other side."""
+        operands = cls._operands(operation, *values, number=False)
+        if operands is NotImplemented:
+            kinds = " and ".join(type(value).__name__ for value in values)
+            raise TypeError(f"{operation}: takes tensors, arrays and numbers, not {kinds}")
+        return operands
+
     def __add__(self, other: Any) -> Tensor:
         return self._binary(ops.Add(), self, other)
 
@@ -315,15 +324,15 @@ class TensorMethods(Formats):
 
     def maximum(self, other: Any) -> Tensor:
         """The larger of two, element by element; equals share the gradient."""
-        return self._binary(ops.Maximum(), self, other, number=False)
+        return self._apply(ops.Maximum(), *self._given("maximum", self, other))
 
     def minimum(self, other: Any) -> Tensor:
         """The smaller of two, element by element; equals share the gradient."""
-        return self._binary(ops.Minimum(), self, other, number=False)
+        return self._apply(ops.Minimum(), *self._given("minimum", self, other))
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """This tensor where the condition holds, else `other`."""
-        x, other = self._operands("where", self, other, number=False)
+        x, other = self._given("where", self, other)
         return self._apply(ops.Where(), self._as_tensor(condition).to(dtypes.bool_), x, other)
 
     def masked_fill(self, mask: Any, value: float) -> Tensor:
@@ -603,7 +612,7 @@ class TensorMethods(Formats):
                 f"index: picks with {picks.dtype} numbers; an index is whole numbers or bools: use .long()"
             )
         picks = picks.long() if dtypes.is_floating(picks.dtype) else picks  # [] is float
-        return picks._data.copy() if picks is part else picks._data  # backward must find it as it is now
+        return (picks.clone() if picks is part else picks)._data  # backward must find it as it is now
 
     def gather(self, dim: int, index: Any) -> Tensor:
         """One entry along `dim` for each entry of `index`: `y[i,j] = x[index[i,j], j]` for dim 0."""

@@ -67,11 +67,11 @@ class Generator:
 
     def normal(self, shape: Any = (), mean: float = 0.0, std: float = 1.0) -> Any:
         """Gaussian numbers, float64."""
-        return self._next().normal(mean, std, shape)
+        return self._next().normal(mean, std, None if shape == () else shape)  # () is one number
 
     def uniform(self, shape: Any = (), low: float = 0.0, high: float = 1.0) -> Any:
         """Numbers in [low, high), float64."""
-        return self._next().uniform(low, high, shape)
+        return self._next().uniform(low, high, None if shape == () else shape)
 
     def integers(self, low: int, high: int, shape: Any = ()) -> Any:
         """Whole numbers in low … high − 1, int64."""

@@ -195,7 +195,8 @@ class Storage(TensorMethods):
     def to(self: Any, *targets: Any, dtype: Any = None, device: Any = None) -> Any:
         """On another device, in another format, or like another tensor; itself where nothing changes.
 
-        >>> Tensor([1, 2]).to("float16").dtype
+        >>> import tinygrad_cnn as tcnn
+        >>> tcnn.tensor([1, 2]).to("float16").dtype
         dtype('float16')
         """
         for target in targets:

@@ -34,7 +34,9 @@ def stack(arrays: Sequence[Any], indices: Sequence[int] | np.ndarray | None = No
             f"batch: all samples must have the same shape, these have {len(shapes)}: {listed}. "
             "Bring them to one size with transforms.Resize or RandomCrop, or pass collate_fn"
         )
-    return backends.namespace(arrays[0]).stack(arrays)
+    backend = backends.backend_of(arrays[0])
+    with backend.activate():
+        return backend.xp.stack(arrays)
 
 
 def _some(indices: list[int]) -> str:

@@ -109,7 +109,13 @@ class TensorDataset(Dataset):
 
     def get_batch(self, indices: np.ndarray, rngs: Sequence[random.Generator] | None = None) -> Any:
         """The rows at `indices` of every array, copied."""
-        return tuple(array[backends.backend_of(array).asarray(indices)] for array in self.arrays)
+        return tuple(_rows(array, indices) for array in self.arrays)
+
+
+def _rows(array: Any, indices: np.ndarray) -> Any:
+    backend = backends.backend_of(array)
+    with backend.activate():
+        return array[backend.asarray(indices)]
 
 
 class ImageDataset(Dataset):

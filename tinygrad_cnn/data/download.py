@@ -65,7 +65,7 @@ def obtain(
             return found
     names = ", ".join(file.name for file in wanted)
     by_hand = (
-        f"To put them there by hand, get {names} (from {info.source}) on any machine and copy to "
+        f"To put them there by hand, get {names} (from {info.mirrors[0]}) on any machine and copy to "
         f"{folders[0]}, or name their folder with --data-dir (data_dir=). {_NO_DOWNLOAD_NEEDED}"
     )
     if not download:

@@ -37,7 +37,7 @@ def cgroup_quota() -> float | None:
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]  # version 2
         return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         pass
     try:
         directory = Path("/sys/fs/cgroup/cpu")  # version 1
@@ -93,8 +93,13 @@ class Blas:
             with self._lock:
                 self._users -= 1
                 if not self._users:
-                    for library, n in zip(self._libraries, self._before):
-                        library.set_num_threads(n)
+                    self.restore()
+
+    def restore(self) -> None:
+        """Give the library back the threads it had."""
+        for library, n in zip(self._libraries, self._before):
+            library.set_num_threads(n)
+        self._before = []
 
 
 class Worker(threading.Thread):
@@ -168,9 +173,9 @@ _pool = Pool()
 
 def _after_fork() -> None:
     global _pool
-    size = _pool.size
-    _pool = Pool()
-    _pool.size = size
+    parents, _pool = _pool, Pool()
+    _pool.size = parents.size
+    parents.blas.restore()  # in the middle of a split, whose thread may not be here to end it
 
 
 if hasattr(os, "register_at_fork"):

@@ -70,7 +70,7 @@ class Module(ModuleTree):
         self._forward_hooks = {}
         self._forward_pre_hooks = {}
 
-    # ── calling ──
+    # ---- calling
     def _forward_missing(self, *args: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no forward(self, x); write what it computes there")
 
@@ -105,7 +105,7 @@ class Module(ModuleTree):
         """
         return _add(self._forward_hooks, hook)
 
-    # ── modes ──
+    # ---- modes
     def train(self, mode: bool = True) -> Self:
         """Training mode for this module and all below: dropout drops, batch norm uses the batch.
 
@@ -160,7 +160,7 @@ class Module(ModuleTree):
         """
         return sum(math.prod(p.shape) for p in self.parameters() if p.requires_grad or not trainable_only)
 
-    # ── moving ──
+    # ---- moving
     def to(self, *args: Any, device: Any = None, dtype: Any = None) -> Self:
         """Move all parameters and buffers to a device, and change the floating ones to a dtype; in place.
 
@@ -227,7 +227,7 @@ class Module(ModuleTree):
         """Everything to a GPU; a number chooses which."""
         return self.to(device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
 
-    # ── saving ──
+    # ---- saving
     def _saved_tensors(self, prefix: str) -> Iterator[tuple[str, Parameter | Tensor]]:
         """Name → tensor of all that is saved; a shared one under each of its names."""
         for path, module in self.named_modules(prefix=prefix, remove_duplicate=False):
@@ -261,7 +261,7 @@ class Module(ModuleTree):
         """
         return saving.load(self, state_dict, strict)
 
-    # ── showing ──
+    # ---- showing
     def extra_repr(self) -> str:
         """The arguments shown in the module's line; a subclass writes it."""
         return ""

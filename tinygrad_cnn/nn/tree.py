@@ -95,7 +95,7 @@ class ModuleTree:
         names = [n for table in _TABLES for n in self.__dict__.get(table, ())]
         return sorted({*object.__dir__(self), *(n for n in names if n.isidentifier())})
 
-    # ── registering ──
+    # ---- registering
     def _check_name(self, name: Any, value: Any, table: str, replacing: bool = False) -> None:
         if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"{type(self).__name__}: name {name!r} must be a non-empty string without a dot")
@@ -161,7 +161,7 @@ class ModuleTree:
 
     register_module = add_module
 
-    # ── walking ──
+    # ---- walking
     def named_modules(
         self, memo: dict[Module, None] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
@@ -236,7 +236,7 @@ class ModuleTree:
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
-    # ── finding ──
+    # ---- finding
     def get_submodule(self, target: str) -> Module:
         """The module of a dotted name; "" is this one.
 

@@ -90,7 +90,8 @@ def _is_chain(module: nn.Module) -> bool:
 def _walked(name: str, module: nn.Module, shape: Shape, field: Field | None) -> Iterator[Call]:
     """The calls of a chain, computed; the last one's output shape and field are the chain's."""
     if isinstance(module, nn.Sequential):
-        for child_name, child in module.named_children():
+        for child_name, child in module._modules.items():  # named_children() names a shared layer once
+            assert child is not None
             for call in _walked(f"{name}.{child_name}" if name else child_name, child, shape, field):
                 *_, shape, field = call
                 yield call
@@ -147,24 +148,30 @@ def _field(node: Node, fields: dict[Node, Field | None]) -> Field | None:
             stack += missing
             continue
         stack.pop()
-        seen = [fields[parent] for parent in top.parents if parent is not None and parent in fields]
-        known = [field for field in seen if field is not None]
-        window = getattr(top, "window", None)
         if top in fields:
             continue
-        if not known or len(known) < len(seen):
+        seen = [fields[p] for p in top.parents if p is not None and p in fields and fields[p] != NOTHING]
+        known = [field for field in seen if field is not None]
+        window = getattr(top, "window", None)
+        if not seen:
+            fields[top] = NOTHING
+        elif len(known) < len(seen):
             fields[top] = None
-        elif top.name in ("linear", "mat_mul") or ALL in known:
+        elif top.name in ("linear", "matmul") or ALL in known:
             fields[top] = ALL
         elif window is not None:
             fields[top] = known[0].through(window)
-        elif top.name in PASSING or all(p is None or p not in fields or p.shape == top.shape for p in top.parents):
+        elif top.name in PASSING or all(
+            p is None or fields.get(p, NOTHING) == NOTHING or p.shape == top.shape for p in top.parents
+        ):
             fields[top] = max(known, key=lambda field: field.size)
         else:
             fields[top] = None
     return fields[node]
 
 
+NOTHING = Field((), (0,))  # what is computed from parameters alone
+# operations whose output values are input values at other places
 PASSING = ("reshape", "permute", "cat", "stack", "pad", "flip")
 
 

@@ -174,17 +174,12 @@ def batches(model: nn.Module, loader: Iterable[Any], skip: int = 0) -> Iterator[
         TypeError: If a batch is not a pair of tensors.
     """
     parameter = next(iter(model.parameters()), None)
-    iterator = iter(loader)
-    try:
-        for batch in itertools.islice(iterator, skip, None):
-            if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(isinstance(t, Tensor) for t in batch):
-                kinds = [type(t).__name__ for t in batch] if isinstance(batch, (tuple, list)) else type(batch).__name__
-                raise TypeError(f"a loader must yield pairs (inputs, targets) of tensors, this one gave {kinds}")
-            x, y = batch
-            yield (x, y) if parameter is None else (x.to(parameter.device), y.to(parameter.device))
-    finally:
-        if hasattr(iterator, "close"):  # its threads end now, not when the error's traceback is forgotten
-            iterator.close()
+    for batch in itertools.islice(loader, skip, None):
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(isinstance(t, Tensor) for t in batch):
+            kinds = [type(t).__name__ for t in batch] if isinstance(batch, (tuple, list)) else type(batch).__name__
+            raise TypeError(f"a loader must yield pairs (inputs, targets) of tensors, this one gave {kinds}")
+        x, y = batch
+        yield (x, y) if parameter is None else (x.to(parameter.device), y.to(parameter.device))
 
 
 def _count(counts: np.ndarray | None, y_hat: Tensor, y: Tensor) -> np.ndarray:

@@ -122,7 +122,7 @@ def text(words: str, longest: int = 60) -> str:
     words = printable(words)
     if len(words) > longest:
         words = f"{words[: longest // 2]}…{words[-longest // 2 + 1 :]}"
-    return html.escape(words).replace("\\", "&#92;")  # Graphviz puts the box's name where it reads \\N
+    return html.escape(words).replace("\\", "&#92;&#92;")  # Graphviz reads two as one, and \N as a name
 
 
 def printable(words: str) -> str:
@@ -141,7 +141,7 @@ def accessible(svg: bytes, dot: str, boxes: Sequence[Box], title: str, descripti
     root.setAttribute("aria-labelledby", f"title-{key} desc-{key}")
     words = {f"n{i}": printable(box.text) for i, box in enumerate(boxes)}
     for name in root.getElementsByTagName("title"):
-        ends = name.firstChild.data.split("->")
+        ends = name.firstChild.data.removeprefix("cluster_").split("->")
         name.firstChild.data = " → ".join(words.get(end, title) for end in ends)
     first = root.firstChild
     for tag, content in (("title", title), ("desc", description)):

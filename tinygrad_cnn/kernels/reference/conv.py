@@ -143,9 +143,9 @@ def conv2d_forward_im2col(x: Array, weight: Array, bias: Array | None, window: W
     """Convolution as one matrix product per group: `(K, C·R·S) @ (C·R·S, N·P·Q)`."""
     xp = namespace(x)
     N, C, H, W = x.shape
-    K, Cg = weight.shape[:2]
+    K, Cg, R, S = weight.shape
     P, Q = window.out(H, W)
-    columns = im2col(x, window).reshape(groups, -1, N * P * Q)
-    y = xp.matmul(weight.reshape(groups, K // groups, -1), columns)
+    columns = im2col(x, window).reshape(groups, Cg * R * S, N * P * Q)
+    y = xp.matmul(weight.reshape(groups, K // groups, Cg * R * S), columns)
     y = y.reshape(K, N, P, Q).swapaxes(0, 1)  # (K,N,P,Q) -> (N,K,P,Q)
     return y if bias is None else y + bias[:, None, None]

@@ -373,9 +373,12 @@ def test_numbers_saved_as_an_index_stay_what_they_were():
     assert x.grad.tolist() == [2.0, 1.0, 0.0]
 
 
-def test_batch_norm_buffers_are_written_and_counted():
-    mean, var = tcnn.zeros(2), tcnn.ones(2)
-    eval_result = F.batch_norm(tcnn.randn(4, 2, requires_grad=True), mean, var)
+def test_batch_norm_writes_its_buffers_and_nothing_old_breaks():
+    x, mean, var = tcnn.randn(4, 2, requires_grad=True), tcnn.zeros(2), tcnn.ones(2)
+    y = F.batch_norm(x, mean, var, eps=0.0)
+    saved = mean * leaf(1.0, 1.0)
     F.batch_norm(tcnn.randn(4, 2), mean, var, training=True)
-    with pytest.raises(GraphError, match="changed in place by batch_norm"):
-        eval_result.sum().backward()
+    y.sum().backward()
+    assert x.grad.tolist() == [[1.0, 1.0]] * 4  # by the variance of then
+    with pytest.raises(GraphError, match="input x was changed in place by batch_norm"):
+        saved.sum().backward()

@@ -675,3 +675,11 @@ def test_hooks_retained_gradients_and_grad():
 def test_kernels_use_takes_the_place_on_every_device():
     with kernels.use(relu_forward=lambda x: (x * 0 + 5, x > 0)):
         assert tcnn.tensor([1.0], device=DEVICE).relu().tolist() == [5.0]
+
+
+def test_gradients_from_another_device_add_up_at_home():
+    x = tcnn.tensor(np.arange(3.0), device=DEVICE, requires_grad=True)
+    z = sum(x.to("standin:0") * factor for factor in (2, 3, 4))
+    (z * z).sum().backward()
+    assert x.grad.device.id == 1
+    assert backends.to_numpy(x.grad).tolist() == [0, 162, 324]

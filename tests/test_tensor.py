@@ -206,10 +206,11 @@ def test_gradients_flow_past_arrays():
     np.testing.assert_allclose(t.grad, a.sum(0))
 
 
-def test_an_array_plus_assigned_becomes_a_tensor():
+def test_an_array_does_not_take_a_tensor_in_place():
     array = a.copy()
-    array += tcnn.tensor(b)
-    assert isinstance(array, tcnn.Tensor)
+    with pytest.raises(TypeError, match="Tensor"):
+        array += tcnn.tensor(b)
+    np.testing.assert_array_equal(array, a)
 
 
 def test_bool_and_bit_operators():
@@ -266,6 +267,15 @@ def test_axis_for_one_dimension():
     assert t.prod(axis=1).tolist() == [6.0, 3.0]
     assert t.logsumexp(axis=1).shape == (2,)
     assert t.sum(dtype="float64").dtype == tcnn.float64
+
+
+def test_numpy_scalars_never_widen():
+    t = tcnn.tensor(b)
+    half = np.float64(0.5)
+    for y in (t**half, t.clamp(half), t.clamp(max=half), t.masked_fill(t > 1, half), tcnn.functional.dropout(t, half),
+              tcnn.functional.leaky_relu(t, half), tcnn.functional.pad(t, (1, 1), value=half), t % half, t // half,
+              tcnn.where(t > 1, t, half), tcnn.maximum(t, half)):  # fmt: skip
+        assert y.dtype == tcnn.float32
 
 
 def test_dimensions_as_numpy_integers():

@@ -82,7 +82,6 @@ if TYPE_CHECKING:
     from tinygrad_cnn import data, models, nn, optim, tables, training, viz
 
 __all__ = [
-    "E402",
     "DeviceError",
     "DtypeError",
     "Function",
@@ -135,7 +134,6 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
-    "noqa",
     "ones",
     "ones_like",
     "optim",

@@ -53,6 +53,15 @@ def is_floating(dtype: np.dtype) -> bool:
     return dtype.kind == "f"
 
 
+def holds(dtype: np.dtype, other: np.dtype) -> bool:
+    """Whether `other` numbers may be written into a `dtype` array: no floats into integers, no integers into bools.
+
+    >>> holds(float16, float32), holds(int64, float32)
+    (True, False)
+    """
+    return _CATEGORY[other.kind] <= _CATEGORY[dtype.kind]
+
+
 def accumulator(dtype: np.dtype) -> np.dtype:
     """The format to add many numbers in: float32 for float16, int64 for whole numbers and bools, else itself.
 

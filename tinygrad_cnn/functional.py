@@ -6,10 +6,12 @@ arguments and defaults.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_cnn import dtypes, ops
+from tinygrad_cnn.about import TinygradCnnWarning
 from tinygrad_cnn.autograd import Tensor, apply, no_grad
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.methods import Extremes
@@ -188,8 +190,10 @@ def avg_pool2d(
     >>> avg_pool2d(Tensor([[[[1.0, 2.0], [3.0, 6.0]]]]), 2)
     tensor([[[[3.]]]])
     """
+    x = _as_tensor(x)
+    x._needs_float("avg_pool2d")
     w = _pool_window(kernel_size, stride, padding, 1, ceil_mode)
-    return _batched(lambda images: apply(ops.AvgPool2d(w, count_include_pad, divisor_override), images), _as_tensor(x))
+    return _batched(lambda images: apply(ops.AvgPool2d(w, count_include_pad, divisor_override), images), x)
 
 
 def _pair(value: Ints) -> tuple[int, ...]:
@@ -235,6 +239,10 @@ def batch_norm(
     [[-1.0], [1.0]]
     """
     x = _as_tensor(x)
+    per_channel = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, t in per_channel.items():
+        if t is not None and (x.ndim < 2 or t.shape != x.shape[1:2]):
+            raise ShapeError(f"batch_norm: {name} {t.shape} wants one entry per channel of x {x.shape}, (N, C) or (N, C, …)")
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: without training it needs running_mean and running_var")
@@ -285,7 +293,8 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generat
     x = _as_tensor(x)
     if not training or p == 0:
         return x
-    return apply(ops.Dropout(p, *(generator or default_generator()).take()), x)
+    x._needs_float("dropout")
+    return apply(ops.Dropout(float(p), *(generator or default_generator()).take()), x)
 
 
 def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -367,7 +376,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> leaky_relu(Tensor([-1.0, 2.0]), 0.5)
     tensor([-0.5,  2. ])
     """
-    return apply(ops.LeakyReLU(negative_slope), _as_tensor(x))
+    return apply(ops.LeakyReLU(float(negative_slope)), _as_tensor(x))
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -523,7 +532,16 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0]))
     tensor(2.)
     """
-    return _reduced("mse_loss", (_as_tensor(x) - target) ** 2, reduction)
+    x, target = _as_tensor(x), _as_tensor(target)
+    errors = x - target
+    if x.shape != target.shape:
+        warnings.warn(
+            f"mse_loss: x {x.shape} and target {target.shape} differ and are broadcast to {errors.shape}, which is "
+            "rarely meant; reshape one of them",
+            TinygradCnnWarning,
+            stacklevel=2,
+        )
+    return _reduced("mse_loss", errors**2, reduction)
 
 
 def binary_cross_entropy_with_logits(

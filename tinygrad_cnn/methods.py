@@ -139,6 +139,7 @@ class TensorMethods(Formats):
         return self._binary(ops.Div(), other, self, floating=True)
 
     def __pow__(self, other: Any) -> Tensor:
+        other = other.item() if isinstance(other, np.generic) else other
         if isinstance(other, (int, float)) and not isinstance(other, bool):
             return self._apply(ops.PowNumber(other), self._operands("pow", self, other)[0])
         return self._binary(ops.Pow(), self, other, number=False)
@@ -317,8 +318,11 @@ class TensorMethods(Formats):
         """Each element held between `min` and `max`."""
         if min is None and max is None:
             raise ValueError("clamp: give min, max or both")
-        x, *_ = self._operands("clamp", self, *(v for v in (min, max) if v is not None))
-        return self._apply(ops.Clamp(min, max), x)
+        low, high = (v.item() if isinstance(v, np.generic) else v for v in (min, max))
+        if not all(isinstance(v, (int, float)) for v in (low, high) if v is not None):
+            raise TypeError("clamp: min and max are numbers; maximum(...) and minimum(...) take tensors")
+        x, *_ = self._operands("clamp", self, *(v for v in (low, high) if v is not None))
+        return self._apply(ops.Clamp(low, high), x)
 
     clip = clamp
 
@@ -343,7 +347,7 @@ class TensorMethods(Formats):
 
     def _reduce(self, kind: Any, dim: Any, keepdim: bool, alias: Alias, *settings: Any) -> Any:
         dim, keepdim = _numpy_names(dim, keepdim, alias)
-        dims = normalise_dims(kind.name, None if dim in ((), []) else dim, self.ndim)  # PyTorch: none means all
+        dims = normalise_dims(kind.name, None if isinstance(dim, (tuple, list)) and not dim else dim, self.ndim)  # PyTorch: none means all
         return self._apply(kind(dims, keepdim, *settings), self)
 
     def _needs_float(self, operation: str) -> None:
@@ -396,7 +400,7 @@ class TensorMethods(Formats):
 
     def _along(self, kind: Any, dim: int, *settings: Any) -> Any:
         name = kind.name if isinstance(kind.name, str) else "max/min"
-        if not isinstance(dim, int):
+        if not isinstance(dim, (int, np.integer)):
             raise TypeError(f"{name}: dim={dim!r} must be one whole number (amax and amin take several)")
         dims = normalise_dims(name, dim, self.ndim)
         return self._apply(kind(dims[0], *settings), self) if dims else self._scalar_along(kind, *settings)
@@ -409,7 +413,7 @@ class TensorMethods(Formats):
         """The product, over all dimensions or over `dim`."""
         return self._reduce(ops.Prod, dim, keepdim, alias)
 
-    def logsumexp(self, dim: Any, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
+    def logsumexp(self, dim: Any = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
         """`log Σ eˣ` over `dim`, without overflow."""
         (x,) = self._operands("logsumexp", self, floating=True)
         return x._reduce(ops.LogSumExp, dim, keepdim, alias)

@@ -71,7 +71,7 @@ class Window:
         dilation: Ints = 1,
         ceil_mode: bool = False,
     ) -> None:
-        if isinstance(kernel, int):
+        if not isinstance(kernel, (tuple, list)):
             kernel = (kernel,)
         rank = max([len(kernel)] + [len(v) for v in (stride, padding, dilation) if isinstance(v, tuple)])
         values: dict[str, Any] = {
@@ -363,13 +363,13 @@ def normalise_dims(operation: str, dim: Ints | Sequence[int] | None, ndim: int) 
     """
     if dim is None:
         return tuple(range(ndim))
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = tuple(dim) if isinstance(dim, Iterable) else (int(dim),)
     for d in dims:
         # a single number may be "reduced" over dimension 0 or −1, as in PyTorch
         if not -max(ndim, 1) <= d < max(ndim, 1):
             most = max(ndim, 1)
             raise ShapeError(f"{operation}: there is no dimension {d} in a tensor with {ndim}; use {-most}..{most - 1}")
-    positive = tuple(d % ndim for d in dims) if ndim else ()
+    positive = tuple(int(d) % ndim for d in dims) if ndim else ()
     if len(set(positive)) != len(positive):
         raise ShapeError(f"{operation}: a dimension appears twice in {dims}")
     return positive

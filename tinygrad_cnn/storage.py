@@ -340,7 +340,7 @@ class Storage(TensorMethods):
             raise ShapeError(
                 f"{writer}: the result has shape {result.shape}, which does not fit in place into {self.shape}"
             )
-        if dtypes.result_type((self.dtype, 1), (result.dtype, 1)) != self.dtype:
+        if not dtypes.holds(self.dtype, result.dtype):
             raise DtypeError(f"{writer}: the result is {result.dtype}, which does not fit in place into {self.dtype}")
         if result._node is None or not is_grad_enabled():
             return self._write(writer, lambda array: array.__setitem__(..., result._data))

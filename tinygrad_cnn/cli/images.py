@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from tinygrad_cnn.cli.console import fail
 if TYPE_CHECKING:
     from tinygrad_cnn.data import DataInfo
 
-# Part of the width and height that the digit fills: scikit-learn's touch the edges, MNIST's lie in 20 of 28 pixels.
+# Part of the picture that the digit fills: scikit-learn's reach the edges, MNIST's lie in 20 of 28 pixels.
 INK_FILLS = {"digits": 1.0, "mnist": 20 / 28}
-LEAST_CONTRAST = 0.05
+ROUGHLY = 0.12  # how far from that a picture may be to be left as it is
+COARSE = {"digits": (8, 8)}  # rows and columns these images had before they were enlarged
 INK = 0.25  # share of the full contrast from which a pixel counts as ink
+LEAST_CONTRAST = 0.05
 
 
 def read_picture(path: Path, info: DataInfo) -> tuple[np.ndarray, list[str]]:
@@ -33,17 +35,23 @@ def read_picture(path: Path, info: DataInfo) -> tuple[np.ndarray, list[str]]:
         if np.median(border) > 0.5:
             pixels = 1 - pixels
             done.append("inverted (a light background; the training images' is dark)")
-        fills = INK_FILLS.get(info.name)
         if np.ptp(pixels) < LEAST_CONTRAST:
             done.append("hardly readable: it has almost no contrast, so do not trust the answer")
-        elif fills is not None and (fills == 1 or pixels.shape != (H, W)):
-            pixels = (pixels - pixels.min()) / np.ptp(pixels)
-            pixels = centred(pixels, fills)
-            done.append("cut to the ink and centred")
-        pixels = pixels[..., None]
+        elif info.name in INK_FILLS:
+            if pixels.shape != (H, W):
+                pixels = (pixels - pixels.min()) / np.ptp(pixels)
+            framed = centred(pixels, INK_FILLS[info.name])
+            if framed is not pixels:
+                pixels = framed
+                done.append("cut to the ink and centred")
     if pixels.shape[:2] != (H, W):
         done.append(f"resized to {H}×{W}")
-        pixels = shrunk(squared(pixels), H, W)
+        pixels = squared(pixels)
+        if info.name in COARSE and len(pixels) > 2 * H:  # as blurred as the training images
+            pixels = resized(pixels, *COARSE[info.name])
+            pixels /= pixels.max() or 1
+        pixels = resized(pixels, H, W)
+    pixels = pixels.reshape(H, W, C)
     image = np.ascontiguousarray(np.moveaxis(pixels, -1, 0), dtype=np.float32)  # (H,W,C) -> (C,H,W)
     return transforms.Normalize(info.mean, info.std)(image), done
 
@@ -75,26 +83,32 @@ def pixels_of(path: Path, grey: bool) -> tuple[np.ndarray, list[str]]:
 
 
 def centred(pixels: np.ndarray, fills: float) -> np.ndarray:
-    """The part with ink in the middle of a square of background, of which it fills this share."""
+    """The part with ink in the middle of a square of background, of which it fills this share.
+
+    A square picture that looks like that already is returned as it is.
+    """
     rows, columns = (np.flatnonzero((pixels > INK).any(axis=axis)) for axis in (1, 0))
     ink = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    H, W = pixels.shape
+    if H == W and abs(max(ink.shape) / H - fills) < ROUGHLY:
+        return pixels
     margin = round(max(ink.shape) * (1 / fills - 1) / 2)
     return np.pad(squared(ink), margin)
 
 
 def squared(pixels: np.ndarray) -> np.ndarray:
-    """The picture in the middle of a square, with its darkest value beside it."""
+    """The picture in the middle of a black square."""
     H, W = pixels.shape[:2]
     size = max(H, W)
     top, left = (size - H) // 2, (size - W) // 2
-    widths = [(top, size - H - top), (left, size - W - left), *[(0, 0)] * (pixels.ndim - 2)]
-    return np.pad(pixels, widths, constant_values=float(pixels.min()))
+    return np.pad(pixels, [(top, size - H - top), (left, size - W - left), *[(0, 0)] * (pixels.ndim - 2)])
 
 
-def shrunk(pixels: np.ndarray, H: int, W: int) -> np.ndarray:
-    """The picture at another size; every pixel of a large one counts (a mean over areas, not single samples)."""
+def resized(pixels: np.ndarray, H: int, W: int) -> np.ndarray:
+    """The picture at another size; every pixel of a large one counts: a mean over areas, not single samples."""
     from PIL import Image
 
-    channels: Any = [Image.fromarray(pixels[..., c]) for c in range(pixels.shape[-1])]
-    method = Image.Resampling.BOX if pixels.shape[0] >= 2 * H else Image.Resampling.BILINEAR
-    return np.stack([np.asarray(channel.resize((W, H), method)) for channel in channels], axis=-1)
+    channels = pixels.reshape(*pixels.shape[:2], -1)
+    method = Image.Resampling.BOX if len(pixels) >= 2 * H else Image.Resampling.BILINEAR
+    planes = [Image.fromarray(channels[..., c]).resize((W, H), method) for c in range(channels.shape[-1])]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)

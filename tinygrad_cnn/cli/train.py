@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -65,8 +66,8 @@ def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
     data_name = chosen("--data", given["data"] or "digits", data.available())
     optimizer = chosen("--optimizer", given["optimizer"] or "sgd", recipes.OPTIMIZERS)
     recipe = recipes.RECIPES[data_name]
-    if given["lr"] is not None and not given["lr"] > 0:
-        wrong(f"--lr {given['lr']:g}: the learning rate must be greater than 0")
+    if given["lr"] is not None and not 0 < given["lr"] < math.inf:
+        wrong(f"--lr {given['lr']:g}: the learning rate must be finite and greater than 0")
     return {
         "model": name,
         "data": data_name,

@@ -24,7 +24,7 @@ Array = np.ndarray
 BLOCK_BYTES = 1 << 20
 # Rough speeds of one core, only to decide whether handing work to a thread pays.
 FLOPS = 5e10
-BYTES_PER_SECOND = 5e9
+BYTES_PER_SECOND = 3e10
 
 
 def _blocks(first: int, last: int, bytes_each: int) -> Iterator[tuple[int, int]]:
@@ -153,7 +153,7 @@ def conv2d_backward(
 
 @kernel("max_pool2d_forward", backend="cpu")
 def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
-    """Maxima of whole slices; the tap that equals the maximum is looked for from the last to the first."""
+    """Maxima of whole slices; the number of the winning tap is how many taps in a row, from the first, are unlike it."""
     if x.dtype.kind != "f" or not x.size or len(window) > 256:
         return NotImplemented
     N, _, *sizes = x.shape
@@ -161,11 +161,10 @@ def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
     pads = covering(window, tuple(sizes), (P, Q))
     padding = any(map(any, pads))
     y = np.empty((*x.shape[:2], P, Q), x.dtype)
-    index = np.zeros(y.shape, np.uint8)
-    if padding:
-        index += first_inside(np, window, tuple(sizes), (P, Q)).astype(np.uint8)
+    index = np.empty(y.shape, np.uint8)
     taps = list(window.taps(P, Q))
     border = ((0, 0), (0, 0), *pads)
+    inside = first_inside(np, window, tuple(sizes), (P, Q)).astype(np.uint8) if padding else None
     unlike_itself: list[int] = []
 
     def work(part: int, first: int, last: int) -> None:
@@ -176,18 +175,20 @@ def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
             np.copyto(out, slices[0])
             for tap in slices[1:]:
                 np.maximum(out, tap, out=out)
-            if np.isnan(out.sum()) and np.isnan(out).any():
+            if np.isnan(out.max()):
                 unlike_itself.append(part)
                 return
-            equal = np.empty(out.shape, bool)
-            lowest = out == -np.inf if padding else None
-            for k in range(len(slices) - 1, -1, -1):
-                np.equal(slices[k], out, out=equal)
-                if lowest is not None:
-                    np.greater(equal, lowest, out=equal)  # where all is −∞, the tap set above stays
-                np.copyto(number, np.uint8(k), where=equal)
+            unlike = np.not_equal(slices[0], out)
+            np.copyto(number, unlike)
+            differs = np.empty_like(unlike)
+            for tap in slices[1:-1]:
+                np.not_equal(tap, out, out=differs)
+                np.logical_and(unlike, differs, out=unlike)
+                np.add(number, unlike.view(np.uint8), out=number)
+            if padding:  # where all is −∞, a tap outside the image must not win
+                np.copyto(number, inside, where=out == -np.inf)
 
-    split(N, work, 3 * x.nbytes / BYTES_PER_SECOND)
+    split(N, work, 6 * len(taps) * y.nbytes / BYTES_PER_SECOND)
     return NotImplemented if unlike_itself else (y, index)  # the reference knows what to do with NaN
 
 
@@ -195,7 +196,7 @@ def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
 def max_pool2d_backward(dy: Array, index: Array, shape: Shape, window: Window) -> Array:
     """As the reference, by blocks; windows that do not overlap write instead of adding."""
     N, C, *sizes = shape
-    if not dy.size:
+    if not dy.size or not np.isfinite(dy).all():  # 0·∞ would be NaN
         return NotImplemented
     pads = covering(window, tuple(sizes), dy.shape[2:])
     padded_sizes = tuple(n + before + behind for n, (before, behind) in zip(sizes, pads))
@@ -219,7 +220,7 @@ def max_pool2d_backward(dy: Array, index: Array, shape: Shape, window: Window) -
                     np.add(pixels, share, out=pixels)
             dx[a:b] = padded[:, :, inside[0], inside[1]]
 
-    split(N, work, 3 * dx.nbytes / BYTES_PER_SECOND)
+    split(N, work, 6 * dx.nbytes / BYTES_PER_SECOND)
     return dx
 
 

@@ -28,7 +28,7 @@ def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
     index += first_inside(xp, window, x.shape[2:], (P, Q)).astype(index.dtype)
     for number, (_, (rows, columns)) in enumerate(window.taps(P, Q)):
         tap = padded[:, :, rows, columns]
-        better = (tap > y) | ((tap != tap) & (y == y))  # NaN is the only value unlike itself
+        better = (tap > y) | (tap != tap)  # NaN is the only value unlike itself; as in PyTorch, the last one wins
         y = xp.where(better, tap, y)
         index = xp.where(better, index.dtype.type(number), index)
     return y, index
@@ -41,7 +41,7 @@ def max_pool2d_backward(dy: Array, index: Array, shape: Shape, window: Window) -
     pads = covering(window, shape[2:], dy.shape[2:])
     dpadded = xp.zeros(shape[:2] + tuple(n + sum(p) for n, p in zip(shape[2:], pads)), dtype=dy.dtype)
     for number, (_, (rows, columns)) in enumerate(window.taps(*dy.shape[2:])):
-        dpadded[:, :, rows, columns] += dy * (index == number)  # += : windows may overlap
+        dpadded[:, :, rows, columns] += xp.where(index == number, dy, 0)  # += : windows may overlap
     return unpad(dpadded, pads)
 
 

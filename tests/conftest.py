@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 import numpy as np
 import pytest
@@ -24,6 +23,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "torch" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.torch)
+            # what PyTorch has to say about its own speed
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:(Creating a tensor from a list|Using padding=):UserWarning")
+            )
 
 
 def pytest_runtest_logreport(report):
@@ -41,7 +44,6 @@ def torch():
     """PyTorch, imported once (that takes seconds), with one thread."""
     module = pytest.importorskip("torch", reason=TORCH_MISSING)
     module.set_num_threads(1)
-    warnings.filterwarnings("ignore", module="torch")
     return module
 
 
@@ -57,7 +59,7 @@ def _same_numbers_in_every_run():
 
 
 class Library:
-    """tinygrad_cnn or PyTorch under one name, so that a case is written once: `lambda m, x: m.F.relu(m.cat([x, x]))`."""
+    """tinygrad_cnn or PyTorch, so that a case is written once: `lambda m, x: m.F.relu(m.cat([x, x]))`."""
 
     def __init__(self, module, functional):
         self._module, self.F = module, functional
@@ -93,12 +95,10 @@ def run_ours(case, arrays):
     grads = [t.grad for t in tensors if t.requires_grad]
     assert [t.data.tobytes() for t in tensors] == before, "an operation changed its input"
     assert [c.tobytes() for c in cotangents] == kept, "backward changed the caller's gradient"
-    check_unshared([g for g in grads if g is not None], [t.data for t in tensors] + cotangents + arrays_of(outputs))
+    check_unshared(
+        [g for g in grads if g is not None], [t.data for t in tensors] + cotangents + [o.data for o in outputs]
+    )
     return tensors, outputs, cotangents, grads
-
-
-def arrays_of(outputs):
-    return [o.data for o in outputs]
 
 
 def check_unshared(gradients, others):

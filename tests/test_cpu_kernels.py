@@ -95,6 +95,26 @@ def _(draw: Draw) -> Iterator[Any]:
             yield (dy, x, weight, window, groups), {"needs": needs(*flags)}
 
 
+# leading sizes of x, F, D
+LINEAR = [((3,), 5, 2), ((1,), 4, 3), ((2, 3), 5, 4), ((0,), 3, 2), ((7, 1), 1, 6), ((128,), 400, 120)]
+
+
+@generator("linear_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for leading, F, D in LINEAR:
+        x, weight = draw(*leading, F), draw(D, F)
+        for bias in (draw(D), None):
+            yield (x, weight, bias), {}
+
+
+@generator("linear_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for leading, F, D in LINEAR:
+        dy, x, weight = draw(*leading, D), draw(*leading, F), draw(D, F)
+        for flags in ((True, True, True), (False, True), (True, False), (False, False, True)):
+            yield (dy, x, weight), {"needs": needs(*flags)}
+
+
 POOLS: list[tuple[tuple[int, ...], Window]] = [
     ((3, 2, 6, 8), Window((2, 2), (2, 2))),
     ((3, 2, 7, 9), Window((2, 2), (2, 2))),  # the last row and column are left out

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tcnn
+from conftest import dtype_name
 from tinygrad_cnn import dtypes
 from tinygrad_cnn.dtypes import DtypeError, result_type
-
-from conftest import dtype_name
 
 NAMES = [d.name for d in dtypes.SUPPORTED]
 DIM, ZERO = 1, 0
@@ -107,6 +106,7 @@ def test_every_pair_with_a_number_as_torch(torch, operation, number):
     compute = OPERATIONS[operation]
     compared = 0
     for name, ndim, swapped in itertools.product(NAMES, (DIM, ZERO), (False, True)):
+
         def both(library, swapped=swapped, name=name, ndim=ndim):
             x = sample(library, name, ndim)
             return compute(library, number, x) if swapped else compute(library, x, number)
@@ -263,7 +263,14 @@ def test_data_that_are_no_numbers(data, message):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(float, "float32"), (int, "int64"), (bool, "bool"), (np.float16, "float16"), ("f8", "float64"), (tcnn.int8, "int8")],
+    [
+        (float, "float32"),
+        (int, "int64"),
+        (bool, "bool"),
+        (np.float16, "float16"),
+        ("f8", "float64"),
+        (tcnn.int8, "int8"),
+    ],
 )
 def test_as_dtype(given, expected):
     assert dtypes.as_dtype(given).name == expected

@@ -297,10 +297,18 @@ def test_in_place_returns_the_tensor_itself():
 def test_an_error_inside_writing_is_still_counted_and_locked_again():
     t = tcnn.zeros(2)
     view = t[:1]
-    with pytest.raises(ZeroDivisionError), view.writing("test") as array:
-        array[0] = 1
-        raise ZeroDivisionError
+    y = t * leaf(1.0, 1.0)
+
+    def fail():
+        with view.writing("test") as array:
+            array[0] = 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert t.tolist() == [1.0, 0.0]
+    with pytest.raises(GraphError, match="changed in place by test"):
+        y.sum().backward()
     assert not view.data.flags.writeable
 
 

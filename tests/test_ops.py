@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tcnn
-
 from conftest import OURS, flat, run_ours
 
 
@@ -166,7 +165,10 @@ SHAPE = {
     "permute negative": (lambda m, x: x.permute((-1, 0, -2)), [normal(2, 3, 4)]),
     "transpose": (lambda m, x: x.transpose(0, -1), [normal(2, 3, 4)]),
     "T t mT": (lambda m, x: x.T + x.t() + x.mT, [normal(2, 3)]),
-    "squeeze": (lambda m, x: x.squeeze() + x.squeeze(0)[:, 0] + x.squeeze(-1)[0] + x.squeeze((0, 2)), [normal(1, 3, 1)]),
+    "squeeze": (
+        lambda m, x: x.squeeze() + x.squeeze(0)[:, 0] + x.squeeze(-1)[0] + x.squeeze((0, 2)),
+        [normal(1, 3, 1)],
+    ),
     "squeeze nothing": (lambda m, x: x.squeeze(1), [normal(2, 3)]),
     "unsqueeze": (lambda m, x: x.unsqueeze(0).unsqueeze(-1) * x.unsqueeze(1)[..., None], [normal(2, 3)]),
     "expand": (lambda m, x: x.expand(4, 2, 3), [normal(2, 1)]),

@@ -60,27 +60,30 @@ def cupy():
     return pytest.importorskip("cupy", reason="CuPy is not installed: its names cannot be compared")
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *CUDA])
-def test_cupy_has_the_function(cupy, name):
-    reach(cupy, name)
+def test_cupy_has_the_functions(cupy):
+    for name in (*FUNCTIONS, *CUDA):
+        reach(cupy, name)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_cupy_has_the_method(cupy, name):
-    assert hasattr(cupy.ndarray, name)
+def test_cupy_has_the_methods(cupy):
+    assert [name for name in METHODS if not hasattr(cupy.ndarray, name)] == []
 
 
-@pytest.mark.parametrize("name", [n for n in FUNCTIONS if inspect.isfunction(getattr(standin.Namespace, n, None))])
-def test_cupy_takes_these_arguments(cupy, name):
+def test_cupys_functions_take_these_arguments(cupy):
     """Names and order of the arguments; those the package never gives are left out."""
-    ours = list(inspect.signature(getattr(standin.Namespace, name)).parameters)
-    theirs = list(inspect.signature(getattr(cupy, name)).parameters)
-    assert ours == theirs[: len(ours)]
+    for name in FUNCTIONS:
+        function = getattr(standin.Namespace, name, None)
+        if inspect.isfunction(function):
+            ours = list(inspect.signature(function).parameters)
+            theirs = list(inspect.signature(getattr(cupy, name)).parameters)
+            assert ours == theirs[: len(ours)], name
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if inspect.isfunction(getattr(standin.Array, n, None))])
-def test_cupys_methods_take_these_arguments(cupy, name):
+def test_cupys_methods_take_these_arguments(cupy):
     """Their first line of documentation shows them: `ndarray.sum(self, axis=None, …) -> ndarray`."""
-    head = (getattr(cupy.ndarray, name).__doc__ or "").partition("\n")[0]
-    for argument in list(inspect.signature(getattr(standin.Array, name)).parameters)[1:]:
-        assert re.search(rf"\b{argument}\b", head), head
+    for name in METHODS:
+        function = getattr(standin.Array, name)
+        if inspect.isfunction(function):
+            head = (getattr(cupy.ndarray, name).__doc__ or "").partition("\n")[0]
+            for argument in list(inspect.signature(function).parameters)[1:]:
+                assert re.search(rf"\b{argument}\b", head), head

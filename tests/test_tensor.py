@@ -12,7 +12,6 @@ import pytest
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import DeviceError, DtypeError
 
-
 # ---- made from
 
 
@@ -314,7 +313,7 @@ def test_to():
 
 
 def test_devices_that_are_not_there():
-    with pytest.raises(DeviceError, match='no device "gpu".*"cuda:1"'):
+    with pytest.raises(DeviceError, match=r'no device "gpu".*"cuda:1"'):
         tcnn.zeros(2, device="gpu")
     with pytest.raises(DeviceError, match='no device "cuda:x"'):
         tcnn.zeros(2).to(device="cuda:x")
@@ -352,7 +351,13 @@ def test_creation_shapes():
     assert tcnn.full((2,), 3.5, requires_grad=True).requires_grad
     assert tcnn.empty(2).tolist() == [0.0, 0.0]
     like = tcnn.ones(2, 3, dtype="float16")
-    for made in (tcnn.zeros_like(like), tcnn.ones_like(like), tcnn.full_like(like, 2), tcnn.rand_like(like), tcnn.randn_like(like)):
+    for made in (
+        tcnn.zeros_like(like),
+        tcnn.ones_like(like),
+        tcnn.full_like(like, 2),
+        tcnn.rand_like(like),
+        tcnn.randn_like(like),
+    ):
         assert (made.shape, made.dtype) == ((2, 3), tcnn.float16)
     assert tcnn.zeros_like(like, dtype="int8").dtype == tcnn.int8
 

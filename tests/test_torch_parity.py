@@ -88,7 +88,7 @@ CORNERS = {
     "amax ()": (lambda m, x: x.amax(()), [TIES]),
     # 0-d
     "0-d shapes": (
-        lambda m, x: (x.T, x.squeeze(), x.unsqueeze(-1), x.flatten(), x.expand(2, 3), x.transpose(0, -1), x.permute(())),
+        lambda m, x: (x.squeeze(), x.unsqueeze(-1), x.flatten(), x.expand(2, 3), x.transpose(0, -1), x.permute(())),
         [np.array(2.5)],
     ),
     "0-d along": (

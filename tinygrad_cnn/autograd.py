@@ -468,7 +468,7 @@ def walk_back(
             node.check_unchanged()
             with backend.activate():
                 for parent, dx in zip(node.parents, node.gradients(dy)):
-                    if parent in needed and dx is not None:
+                    if parent is not None and parent in needed and dx is not None:
                         gradients.add(parent, dx)
             if not retain_graph:
                 node.free()

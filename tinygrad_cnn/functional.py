@@ -242,7 +242,9 @@ def batch_norm(
     per_channel = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, t in per_channel.items():
         if t is not None and (x.ndim < 2 or t.shape != x.shape[1:2]):
-            raise ShapeError(f"batch_norm: {name} {t.shape} wants one entry per channel of x {x.shape}, (N, C) or (N, C, …)")
+            raise ShapeError(
+                f"batch_norm: {name} {t.shape} wants one entry per channel of x {x.shape}, (N, C) or (N, C, …)"
+            )
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: without training it needs running_mean and running_var")

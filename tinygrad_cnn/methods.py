@@ -347,7 +347,8 @@ class TensorMethods(Formats):
 
     def _reduce(self, kind: Any, dim: Any, keepdim: bool, alias: Alias, *settings: Any) -> Any:
         dim, keepdim = _numpy_names(dim, keepdim, alias)
-        dims = normalise_dims(kind.name, None if isinstance(dim, (tuple, list)) and not dim else dim, self.ndim)  # PyTorch: none means all
+        everything = isinstance(dim, (tuple, list)) and not dim  # PyTorch: none means all
+        dims = normalise_dims(kind.name, None if everything else dim, self.ndim)
         return self._apply(kind(dims, keepdim, *settings), self)
 
     def _needs_float(self, operation: str) -> None:

@@ -82,7 +82,7 @@ def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int =
         run = runs.newest_run()
     model, config = runs.trained_model(run, device)
     info = catalogue.ALL[config["data"]]
-    say(f"{run}: {config['model']}, trained on {info.title}")
+    say(f"{run}: {config['model']}, trained on {info.name}")
     for path in pictures:
         if not path.is_file():
             fail(f"there is no picture {path}")

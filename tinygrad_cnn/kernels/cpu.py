@@ -55,7 +55,9 @@ class _Columns:
     def space(self, n: int) -> tuple[Array, Array]:
         """Work space for blocks of up to n samples: the columns, and the padded images with their zero border."""
         columns = np.empty(n * self.rows * self.P * self.Q, self.x.dtype)
-        return columns, np.zeros((n, *self.padded_shape), self.x.dtype)
+        padded = np.empty((n, *self.padded_shape), self.x.dtype)
+        padded.fill(0)  # np.zeros of this size would be new pages of the system every time, and slower
+        return columns, padded
 
     def __call__(self, first: int, last: int, space: tuple[Array, Array]) -> Array:
         x, window, n = self.x[first:last], self.window, last - first
@@ -125,6 +127,7 @@ def conv2d_backward(
         space = im2col.space(largest)
         dyk = np.empty(largest * K * P * Q, x.dtype)
         total = np.zeros((groups, K // groups, CRS), x.dtype)
+        dimages = np.empty((C, largest, *im2col.padded_shape[1:]), x.dtype)
         for a, b in blocks:
             n = b - a
             grouped = dyk[: n * K * P * Q].reshape(groups, K // groups, -1)
@@ -136,7 +139,8 @@ def conv2d_backward(
                 dcolumns = space[0][: n * im2col.rows * P * Q].reshape(groups, CRS, -1)
                 np.matmul(transposed, grouped, out=dcolumns)
                 dcolumns = dcolumns.reshape(C, R, S, n, P, Q)
-                dpadded = np.zeros((C, n, *im2col.padded_shape[1:]), x.dtype)
+                dpadded = dimages[:, :n]
+                dpadded.fill(0)
                 for (r, s), (rows, cols) in window.taps(P, Q):
                     dpadded[:, :, rows, cols] += dcolumns[:, r, s]
                 dx[a:b] = dpadded.swapaxes(0, 1)[im2col.inside]  # (C,n,H,W) -> (n,C,H,W)
@@ -151,9 +155,45 @@ def conv2d_backward(
     return dx, dweight, dbias
 
 
+@kernel("linear_forward", backend="cpu")
+def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Samples split over threads."""
+    if not _blas_ready(x, weight) or not x.size:
+        return NotImplemented
+    D, F = weight.shape
+    rows = x.reshape(-1, F)
+    y = np.empty((len(rows), D), x.dtype)
+
+    def work(part: int, first: int, last: int) -> None:
+        np.matmul(rows[first:last], weight.T, out=y[first:last])
+        if bias is not None:
+            y[first:last] += bias
+
+    split(len(rows), work, 2 * rows.size * D / FLOPS)
+    return y.reshape(*x.shape[:-1], D)
+
+
+@kernel("linear_backward", backend="cpu")
+def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Array | None, ...]:
+    """dx split by samples, dweight by output features, so that no partial sums have to be added."""
+    if not _blas_ready(x, weight, dy) or not x.size:
+        return NotImplemented
+    D, F = weight.shape
+    dy_rows, x_rows = dy.reshape(-1, D), x.reshape(-1, F)
+    dx = np.empty_like(x_rows, order="C") if needs.x else None
+    dweight = np.empty_like(weight, order="C") if needs.weight else None
+    seconds = 2 * x_rows.size * D / FLOPS
+    if dx is not None:
+        split(len(dx), lambda part, a, b: np.matmul(dy_rows[a:b], weight, out=dx[a:b]), seconds)
+    if dweight is not None:
+        split(D, lambda part, a, b: np.matmul(dy_rows[:, a:b].T, x_rows, out=dweight[a:b]), seconds)
+    dbias = dy_rows.sum(axis=0) if needs.bias else None
+    return None if dx is None else dx.reshape(x.shape), dweight, dbias
+
+
 @kernel("max_pool2d_forward", backend="cpu")
 def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
-    """Maxima of whole slices; the number of the winning tap is how many taps in a row, from the first, are unlike it."""
+    """Maxima of whole slices; the number of the winning tap is how many taps before it are all unlike it."""
     if x.dtype.kind != "f" or not x.size or len(window) > 256:
         return NotImplemented
     N, _, *sizes = x.shape
@@ -164,7 +204,7 @@ def max_pool2d_forward(x: Array, window: Window) -> tuple[Array, Array]:
     index = np.empty(y.shape, np.uint8)
     taps = list(window.taps(P, Q))
     border = ((0, 0), (0, 0), *pads)
-    inside = first_inside(np, window, tuple(sizes), (P, Q)).astype(np.uint8) if padding else None
+    inside = first_inside(np, window, tuple(sizes), (P, Q)).astype(np.uint8)
     unlike_itself: list[int] = []
 
     def work(part: int, first: int, last: int) -> None:
@@ -207,7 +247,8 @@ def max_pool2d_backward(dy: Array, index: Array, shape: Shape, window: Window) -
 
     def work(part: int, first: int, last: int) -> None:
         for a, b in _blocks(first, last, 2 * dx[0].nbytes):
-            padded = np.zeros((b - a, C, *padded_sizes), dy.dtype)
+            padded = dx[a:b] if padded_sizes == tuple(sizes) else np.empty((b - a, C, *padded_sizes), dy.dtype)
+            padded.fill(0)
             equal = np.empty(dy[a:b].shape, bool)
             share = np.empty(dy[a:b].shape, dy.dtype)
             for number, (_, (rows, cols)) in enumerate(taps):
@@ -218,7 +259,8 @@ def max_pool2d_backward(dy: Array, index: Array, shape: Shape, window: Window) -
                 else:
                     np.multiply(dy[a:b], equal, out=share)
                     np.add(pixels, share, out=pixels)
-            dx[a:b] = padded[:, :, inside[0], inside[1]]
+            if padded.shape[2:] != dx.shape[2:]:
+                dx[a:b] = padded[:, :, inside[0], inside[1]]
 
     split(N, work, 6 * dx.nbytes / BYTES_PER_SECOND)
     return dx

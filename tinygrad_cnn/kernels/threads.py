@@ -223,7 +223,8 @@ def split(n: int, work: Callable[[int, int, int], None], seconds: float) -> int:
     threads = min(get_num_threads(), n)
     inside = isinstance(threading.current_thread(), Worker)  # a worker that waited for workers could wait for ever
     if threads < 2 or seconds < WORTHWHILE_SECONDS or inside:
-        work(0, 0, n)
+        with _pool.blas.single():  # else the library's threads, which wait by spinning, would slow down our own
+            work(0, 0, n)
         return 1
     bounds = [n * i // threads for i in range(threads + 1)]
     _pool.run(lambda part: work(part, bounds[part], bounds[part + 1]), threads)

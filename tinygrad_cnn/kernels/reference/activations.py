@@ -26,7 +26,7 @@ def relu_backward(dy: Array, mask: Array) -> Array:
 
 @kernel("sigmoid_forward")
 def sigmoid_forward(x: Array) -> Array:
-    """`y = 1 / (1 + e⁻ˣ)`; for negative x as `eˣ / (1 + eˣ)`, so that no exp overflows and small results keep digits."""
+    """`y = 1 / (1 + e⁻ˣ)`; for negative x as `eˣ / (1 + eˣ)`: no exp overflows, small results keep their digits."""
     xp = namespace(x)
     return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))
 

@@ -1,0 +1,342 @@
+"""The command line without training: help, errors, and commands that look at a network or at the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+import tinygrad_cnn
+from tinygrad_cnn.cli import app, console, doctor
+from tinygrad_cnn.cli.console import many
+from tinygrad_cnn.shapes import ShapeError
+from tinygrad_cnn.viz import render
+
+COMMANDS = ("train", "evaluate", "predict", "summary", "graph", "doctor")
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Runs the program in an empty folder; gives status, output and error output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("TINYGRAD_CNN_DEBUG", raising=False)
+
+    def run(*arguments, **more):
+        return CliRunner().invoke(app, [str(a) for a in arguments], **more)
+
+    return run
+
+
+def program(*arguments, **environment):
+    """Runs the program as a process of its own, on bytes."""
+    return subprocess.run(
+        [sys.executable, "-m", "tinygrad_cnn", *map(str, arguments)],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_help_names_all_commands_and_fits_80_columns(call):
+    for arguments in (["--help"], ["-h"], []):
+        result = call(*arguments)
+        assert result.exit_code == 0
+        assert all(command in result.stdout for command in COMMANDS)
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(call, command):
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert "--debug" in result.stdout
+
+
+def test_train_help_has_all_options_with_defaults(call):
+    text = " ".join(call("train", "--help").stdout.replace("│", " ").split())
+    for option in ("data", "data-dir", "epochs", "batch-size", "lr", "optimizer", "seed", "device", "out", "resume"):
+        assert f"--{option}" in text
+    for words in ("20 for digits, 3 for mnist", "no download", "tinygrad-cnn train lenet5 --data mnist", "Ctrl-C"):
+        assert words in text
+
+
+def test_version(call):
+    result = call("--version")
+    assert (result.exit_code, result.stdout) == (0, f"tinygrad-cnn {tinygrad_cnn.__version__}\n")
+
+
+def test_the_module_is_the_program():
+    result = program("--version")
+    assert (result.returncode, result.stdout.decode().strip()) == (0, f"tinygrad-cnn {tinygrad_cnn.__version__}")
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+from tinygrad_cnn.cli import app
+try:
+    app(["train", "--help"])
+except SystemExit as end:
+    assert end.code == 0
+heavy = ("matplotlib", "sklearn", "scipy", "PIL", "pygraphviz", "cupy", "safetensors", "threadpoolctl")
+assert not [name for name in heavy if name in sys.modules], [name for name in heavy if name in sys.modules]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], ["trian", "Did you mean 'train'"]),
+        (["train", "lenet"], ["lenet", "did you mean lenet5?"]),
+        (["train", "--data", "mnits"], ["mnits", "did you mean mnist?"]),
+        (["train", "--optimizer", "adamm"], ["adamm", "did you mean adam?"]),
+        (["train", "--epochs", "0"], ["--epochs"]),
+        (["train", "--epochs", "many"], ["--epochs", "integer"]),
+        (["train", "--batch-size", "0"], ["--batch-size"]),
+        (["train", "--lr", "0"], ["--lr", "greater than 0"]),
+        (["train", "--lr", "nan"], ["--lr", "greater than 0"]),
+        (["train", "--lr", "inf"], ["--lr", "finite"]),
+        (["train", "--seed", "-1"], ["--seed"]),
+        (["train", "--epoch", "3"], ["--epoch"]),
+        (["summary"], ["MODEL"]),
+        (["summary", "lenet5", "--input-shape", "3x32"], ["3x32", "3x32x32"]),
+        (["summary", "lenet5", "--format", "markdwon"], ["did you mean markdown?"]),
+        (["graph", "lenet5", "--level", "layer"], ["layer", "op, module"]),
+        (["graph", "lenet5", "--out", "x.jpg"], ["x.jpg", ".svg"]),
+        (["predict"], ["IMAGE"]),
+    ],
+)
+def test_wrong_usage_is_explained_and_ends_with_2(call, tmp_path, arguments, words):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.replace("│", " ").replace("|", " ").split())
+    for word in words:
+        assert word in text
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evaluate", "nowhere"], "there is no run directory nowhere"),
+        (["evaluate", "."], "no run directory of `tinygrad-cnn train`"),
+        (["predict", "x.png"], "there is no run in runs/ yet"),
+        (["predict", "x.png", "--run", "nowhere"], "there is no run directory nowhere"),
+        (["train", "--resume", "nowhere"], "there is no run directory nowhere"),
+        (["train", "--device", "gpu"], 'there is no device "gpu"'),
+        (["train", "--data", "mnist", "--data-dir", "nowhere"], "nowhere"),
+        (["summary", "lenet5", "--input-shape", "1x3x3"], "too small"),
+    ],
+)
+def test_mistakes_are_one_message_and_end_with_1(call, tmp_path, monkeypatch, arguments, words):
+    import tinygrad_cnn.data.download as download
+
+    def offline(*args, **kwargs):
+        raise tinygrad_cnn.data.DataError("nowhere: cannot be downloaded here")
+
+    monkeypatch.setattr(download, "fetch", offline)
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_no_gpu_is_an_error_that_says_why(call):
+    from tinygrad_cnn import backends
+
+    if backends.cuda_problem() is None:
+        pytest.skip("there is a GPU")
+    result = call("train", "--device", "cuda")
+    assert result.exit_code == 1
+    assert backends.cuda_problem() in result.stderr
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_debug_shows_where(call, monkeypatch, how):
+    arguments = ["summary", "lenet5", "--input-shape", "1x3x3"]
+    if how == "environment":
+        monkeypatch.setenv("TINYGRAD_CNN_DEBUG", "1")
+    result = call(*arguments, *(["--debug"] if how == "option" else []))
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert "ShapeError" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_an_error_of_our_own_keeps_its_traceback(call, monkeypatch):
+    def broken(*args):
+        raise ZeroDivisionError("a mistake in the program")
+
+    monkeypatch.setattr(tinygrad_cnn.cli.describe, "summary", broken)
+    result = call("summary", "lenet5")
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ShapeError("a shape"), "a shape"),
+        (MemoryError("no room"), "smaller --batch-size"),
+        (PermissionError(13, "Permission denied", "runs"), "runs: Permission denied"),
+        (ImportError("figures need it: pip install 'x'"), "figures need it: pip install 'x'"),
+        (ImportError("cannot import name 'x'"), None),
+        (KeyError("x"), None),
+    ],
+)
+def test_which_errors_are_explained(error, message):
+    said = console.explained(error)
+    assert said is None if message is None else message in said
+
+
+def test_ctrl_c_before_the_training_ends_with_130(call, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tinygrad_cnn.cli.describe, "summary", interrupted)
+    result = call("summary", "lenet5")
+    assert result.exit_code == 130
+    assert "stopped by Ctrl-C" in result.stderr
+
+
+def test_names_may_be_written_in_other_ways(call):
+    assert call("summary", "LeNet-5").stdout == call("summary", "lenet5").stdout
+
+
+def test_numbers_of_things():
+    assert [many(n, "epoch") for n in (0, 1, 2000)] == ["0 epochs", "1 epoch", "2,000 epochs"]
+
+
+def test_summary_in_its_formats(call):
+    text = call("summary", "lenet5").stdout
+    assert "16 × (6·5·5 + 1)" in text
+    assert "61,706 parameters" in text
+    assert call("summary", "lenet5", "--format", "markdown").stdout.count("\n| ") == 14
+    html = call("summary", "lenet5", "--format", "html").stdout
+    assert ElementTree.fromstring(f"<div>{html}</div>").find("table") is not None
+
+
+def test_summary_for_other_images(call):
+    for shape in ("3x32x32", "3,32,32", "(3, 32, 32)", "3×32×32"):
+        result = call("summary", "lenet5", "--input-shape", shape)
+        assert "6 × (3·5·5 + 1)" in result.stdout
+
+
+def test_graph_is_written_where_it_is_asked_for(call, tmp_path):
+    result = call("graph", "lenet5")
+    assert result.exit_code == 0
+    assert "lenet5.svg" in result.stdout
+    ElementTree.parse(tmp_path / "lenet5.svg")
+    assert call("graph", "lenet5", "--out", "pictures/small.png", "--level", "module").exit_code == 0
+    assert (tmp_path / "pictures" / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert call("graph", "lenet5", "--out", "x.dot", "--input-shape", "3x32x32", "--batch-size", 7).exit_code == 0
+    assert "7×3×32×32" in (tmp_path / "x.dot").read_text(encoding="utf-8")
+
+
+def test_graph_without_graphviz_says_what_to_do(call, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(render, "renderers", list)
+    result = call("graph", "lenet5")
+    assert result.exit_code == 0
+    assert (tmp_path / "lenet5.dot").exists()
+    assert "lenet5.dot" in result.stdout
+    assert "pip install pygraphviz" in caplog.text
+
+
+def test_doctor_examines_everything(call):
+    result = call("doctor")
+    assert result.exit_code == 0
+    for word in (tinygrad_cnn.__version__, "python", "numpy", "BLAS", "threads", "GPU", "graph drawing", "data folder"):
+        assert word in result.stdout
+
+
+def test_doctor_says_what_is_missing(call, monkeypatch):
+    monkeypatch.setattr(doctor, "installed", lambda name: None)
+    monkeypatch.setattr(render, "renderers", list)
+    text = call("doctor").stdout
+    assert "pip install 'tinygrad-cnn[demo]'" in text
+    assert "to draw graphs" in text
+
+
+@pytest.mark.parametrize(
+    ("core", "flags", "advised"),
+    [
+        ("Haswell", doctor.AVX512, True),
+        ("SkylakeX", doctor.AVX512, False),
+        ("Haswell", {"avx2"}, False),
+        (None, doctor.AVX512, True),
+    ],
+)
+def test_doctor_notices_slow_blas_kernels(monkeypatch, core, flags, advised):
+    import threadpoolctl
+
+    library = {"user_api": "blas", "internal_api": "openblas", "version": "0.3", "architecture": core}
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: [library])
+    monkeypatch.setattr(doctor, "processor_flags", lambda: flags)
+    advice = [remedy for _, _, remedy in doctor.blas() if remedy]
+    assert bool(advice) == advised
+    assert all("OPENBLAS_CORETYPE=SkylakeX" in line for line in advice)
+
+
+def test_doctor_shows_the_gpu(monkeypatch):
+    from tinygrad_cnn import backends
+
+    class Gpu:
+        def memory(self):
+            return {"total": 8_000_000_000}
+
+    monkeypatch.setattr(backends, "cuda_problem", lambda: None)
+    monkeypatch.setattr(backends, "get", lambda device: Gpu())
+    ((_, text, _),) = doctor.gpu()
+    assert "--device cuda" in text
+    assert "total 8.0 GB" in text
+
+
+def test_doctor_without_a_known_blas_or_proc(monkeypatch):
+    import threadpoolctl
+
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", list)
+    monkeypatch.setattr(doctor.Path, "read_text", lambda *args, **kwargs: (_ for _ in ()).throw(OSError()))
+    assert doctor.processor_flags() == set()
+    assert "does not know" in next(iter(doctor.blas()))[1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8", "utf-16"])
+def test_no_encoding_of_the_terminal_ends_the_program(encoding):
+    for arguments in (["summary", "lenet5"], ["train", "--help"], ["nonsense"]):
+        result = program(*arguments, PYTHONIOENCODING=encoding, COLUMNS="80")
+        assert result.returncode == (2 if arguments == ["nonsense"] else 0)
+        assert "Traceback" not in result.stderr.decode(encoding)
+    summary = program("summary", "lenet5", PYTHONIOENCODING=encoding).stdout.decode(encoding)
+    assert "6 x (1*5*5 + 1)" in summary.replace("×", "x").replace("·", "*")
+    assert "?" not in summary
+
+
+def test_a_closed_pipe_is_no_traceback():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinygrad_cnn", "summary", "lenet5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    errors = process.stderr.read().decode()
+    process.stderr.close()
+    process.wait(60)
+    assert "Traceback" not in errors
+
+
+def test_warnings_are_one_plain_line(capsys, monkeypatch):
+    import warnings
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    console.prepare()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = console._warn
+        warnings.warn("the checkpoint is damaged", tinygrad_cnn.TinygradCnnWarning, stacklevel=1)
+    assert capsys.readouterr().err == "warning: the checkpoint is damaged\n"

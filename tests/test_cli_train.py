@@ -1,0 +1,480 @@
+"""The command line, trained for real on the digits: run directories, resuming, measuring, predicting."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tinygrad_cnn import TinygradCnnWarning, data, models, training
+from tinygrad_cnn.cli import app, images, recipes, runs
+from tinygrad_cnn.cli.train import download_bar
+from tinygrad_cnn.training import History, checkpoint
+from tinygrad_cnn.viz import render
+
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+Image = pytest.importorskip("PIL.Image")
+
+PICTURES = ("learning_curves.png", "confusion_matrix.png", "filters.png", "misclassified.png")
+
+
+def call(*arguments):
+    """Runs the program; gives status, output and error output."""
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A run of one epoch, and what the command printed."""
+    run = tmp_path_factory.mktemp("trained") / "first run"
+    result = call("train", "lenet5", "--epochs", 1, "--out", run)
+    assert result.exit_code == 0, result.output
+    return run, result.stdout
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_leaves_everything_it_promises(trained):
+    run, _ = trained
+    assert {path.name for path in run.iterdir()} == {
+        *PICTURES, "graph.svg", "report.html", "history.json", "config.json", "checkpoints",
+    }  # fmt: skip
+    for name in PICTURES:
+        with Image.open(run / name) as picture:
+            assert picture.format == "PNG"
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+    ElementTree.parse(run / "graph.svg")
+
+
+def test_the_graph_is_that_of_a_training_step(trained):
+    text = (trained[0] / "graph.svg").read_text(encoding="utf-8")
+    for words in ("features.conv1.weight", "classifier.fc3.bias", "cross_entropy", "32×1×28×28", "61,706"):
+        assert words in text
+
+
+def test_history_config_and_checkpoint_agree(trained):
+    run, output = trained
+    history = History.load(run / "history.json")
+    saved = checkpoint.load(run / "checkpoints")
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert history == saved.history
+    assert config == saved.config
+    assert len(history) == 1
+    assert set(history[-1]) >= {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "images_per_second"}
+    started_with = {"model": "lenet5", "data": "digits", "epochs": 1, "batch_size": 32, "optimizer": "sgd", "seed": 0}
+    assert {key: config[key] for key in started_with} == started_with
+    assert config["lr"] == recipes.LEARNING_RATES["sgd"]
+    assert f"test accuracy {history[-1]['val_accuracy']:.2%}" in output
+    assert history[-1]["val_accuracy"] > 0.3  # ten classes: it has begun to learn
+
+
+def test_the_end_says_where_things_are_and_what_to_try(trained):
+    run, output = trained
+    for name in (*PICTURES, "report.html", "graph.svg", "history.json", "checkpoints/"):
+        assert name in output
+    assert re.search(r"evaluate .*first run", output)
+    assert re.search(r"predict my_digit\.png --run .*first run", output)
+    assert "1 epoch of 45 steps" in output
+    assert "61,706 parameters" in output
+    assert "images/s" in output
+    assert str(run) in output
+
+
+def test_the_page_shows_the_pictures_and_the_numbers(trained):
+    run, _ = trained
+    page = (run / "report.html").read_text(encoding="utf-8")
+    sources = re.findall(r'<img src="([^"]+)" alt="[^"]+">', page)
+    assert sorted(sources) == sorted([*PICTURES, "graph.svg"])
+    assert all((run / source).is_file() for source in sources)
+    assert "http" not in page  # works offline
+
+
+def test_evaluate_measures_what_the_training_measured(trained):
+    run, _ = trained
+    result = call("evaluate", run)
+    assert result.exit_code == 0
+    history = History.load(run / "history.json")
+    assert f"accuracy {history[-1]['val_accuracy']:.2%}" in result.stdout
+    assert "359 test images of digits" in result.stdout
+    assert "Most frequent mistakes" in result.stdout
+
+
+def test_evaluate_refuses_other_images_before_it_looks_for_them(trained):
+    result = call("evaluate", trained[0], "--data", "cifar10")
+    assert result.exit_code == 1
+    assert "1×28×28; those of cifar10 are 3×32×32" in result.stderr
+
+
+def test_evaluate_on_other_data_of_the_same_shape(trained, here, monkeypatch):
+    other = data.load("digits")
+    asked = []
+
+    def load(name, **more):
+        asked.append(name)
+        return other
+
+    monkeypatch.setattr(data, "load", load)
+    result = call("evaluate", trained[0], "--data", "mnist")
+    assert (result.exit_code, asked) == (0, ["mnist"])
+    assert "test images of mnist" in result.stdout
+
+
+def damage(run, newest_only):
+    for folder in sorted((run / "checkpoints").iterdir())[-1 if newest_only else 0 :]:
+        for path in folder.glob("*.safetensors"):
+            content = bytearray(path.read_bytes())
+            content[-1] ^= 1
+            path.write_bytes(content)
+
+
+def test_damaged_checkpoints_are_an_error(trained, here):
+    shutil.copytree(trained[0], here / "run")
+    damage(here / "run", newest_only=False)
+    result = call("evaluate", "run")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "damaged" in result.stderr
+
+
+def test_the_checkpoint_before_a_damaged_one_is_used(trained, here):
+    shutil.copytree(trained[0], here / "run")
+    damage(here / "run", newest_only=True)
+    with pytest.warns(TinygradCnnWarning, match="checkpoint"):
+        result = call("evaluate", "run")
+    assert result.exit_code == 0
+    assert "accuracy" in result.stdout
+
+
+# ── run directories ──
+
+
+def test_runs_get_names_of_their_own(here):
+    first, second = (runs.new_run("lenet5", "digits", None) for _ in range(2))
+    assert first != second
+    assert re.fullmatch(r"lenet5-digits-\d{8}-\d{6}", first.name)
+    assert first.parent == second.parent == Path("runs")
+
+
+@pytest.mark.parametrize("there", ["file", "folder"])
+def test_nothing_is_overwritten(here, there):
+    if there == "file":
+        (here / "out").write_text("mine")
+    else:
+        (here / "out").mkdir()
+        (here / "out" / "notes.txt").write_text("mine")
+    result = call("train", "--out", "out")
+    assert result.exit_code == 1
+    assert "exists already" in result.stderr
+    assert (here / "out" if there == "file" else here / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_an_empty_folder_may_be_used(here):
+    (here / "out").mkdir()
+    assert runs.new_run("lenet5", "digits", Path("out")) == Path("out")
+
+
+def test_the_newest_run_is_found(here):
+    for number, name in enumerate(("b", "a")):
+        (here / "runs" / name).mkdir(parents=True)
+        (here / "runs" / name / "config.json").write_text("{}")
+        os.utime(here / "runs" / name / "config.json", (number, number))
+    (here / "runs" / "no run").mkdir()
+    assert runs.newest_run() == Path("runs/a")
+
+
+# ── resuming ──
+
+
+def test_a_finished_run_is_not_trained_further(trained, here):
+    shutil.copytree(trained[0], here / "run")
+    before = (here / "run" / "history.json").read_bytes()
+    (here / "run" / "filters.png").unlink()
+    result = call("train", "--resume", "run")
+    assert result.exit_code == 0
+    assert (here / "run" / "history.json").read_bytes() == before
+    assert (here / "run" / "filters.png").exists()  # pictures are made again
+
+
+def test_resume_takes_no_other_settings(trained):
+    run, _ = trained
+    result = call("train", "--resume", run, "--epochs", 3, "--lr", 0.1, "--out", "x")
+    assert result.exit_code == 2
+    assert "--epochs, --lr, --out" in " ".join(result.stderr.replace("│", " ").split())
+    assert call("train", "alexnet", "--resume", run).exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_leaves_a_run_that_goes_on_as_if_nothing_had_happened(here):
+    command = [sys.executable, "-m", "tinygrad_cnn", "train", "--epochs", "4", "--seed", "7", "--batch-size", "256"]
+    straight = subprocess.run([*command, "--out", "straight"], capture_output=True, timeout=120, check=True)
+    assert b"after 4 epochs" in straight.stdout
+    process = subprocess.Popen([*command, "--out", "cut"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    seen = ""
+    while "epoch 1/4" not in seen:
+        seen += process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (130, "")
+    assert "nothing is lost" in rest
+    again = rest.strip().splitlines()[-1].strip()
+    assert again == "python -m tinygrad_cnn train --resume cut"
+    assert not (here / "cut" / "report.html").exists()
+    assert len(History.load(here / "cut" / "history.json")) < 4
+    resumed = subprocess.run([sys.executable, *again.split()[1:]], capture_output=True, timeout=120, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    ours, theirs = (checkpoint.load(here / name / "checkpoints") for name in ("cut", "straight"))
+    for name, array in theirs.model.items():
+        np.testing.assert_array_equal(ours.model[name], array)
+    timing = ("seconds", "images_per_second")
+    records = [[{k: v for k, v in r.items() if k not in timing} for r in saved.history] for saved in (ours, theirs)]
+    assert records[0] == records[1]
+    assert (here / "cut" / "report.html").exists()
+
+
+# ── what can go wrong ──
+
+
+def test_too_large_a_learning_rate_is_explained(here):
+    result = call("train", "--lr", 1e6, "--out", "run")
+    assert result.exit_code == 1
+    assert "Try a smaller learning rate" in result.stderr
+    assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(("signum", "status"), [(2, 130), (15, 143)])
+def test_an_interruption_says_how_to_go_on(here, monkeypatch, signum, status):
+    def interrupted(*args, **kwargs):
+        raise training.Interrupted(signum, History([{"epoch": 1, "loss": 1.0}]), None)
+
+    monkeypatch.setattr(training, "fit", interrupted)
+    result = call("train", "--out", "a run")
+    assert result.exit_code == status
+    assert "stopped after 1 of 20 epochs" in result.stdout
+    assert "train --resume 'a run'" in result.stdout
+    assert len(History.load(here / "a run" / "history.json")) == 1
+
+
+def test_downloads_are_announced_and_counted(capsys):
+    with download_bar() as progress:
+        progress("images.gz", 0, None)
+        progress("images.gz", 50, 100)
+        progress("labels.gz", 10, 10)
+    assert capsys.readouterr().out.splitlines()[:2] == ["downloading images.gz", "downloading labels.gz"]
+    with download_bar():
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_the_folder_of_the_data_is_remembered(here, monkeypatch):
+    asked = []
+
+    def load(name, data_dir=None, **more):
+        asked.append(data_dir)
+        return digits
+
+    digits = data.load("digits")
+    monkeypatch.setattr(data, "load", load)
+    (here / "files").mkdir()
+    assert call("train", "--epochs", 1, "--batch-size", 512, "--data-dir", "files", "--out", "run").exit_code == 0
+    assert call("evaluate", "run").exit_code == 0
+    assert call("train", "--resume", "run").exit_code == 0
+    assert call("evaluate", "run", "--data-dir", here).exit_code == 0
+    assert call("evaluate", "run", "--data", "mnist").exit_code == 0
+    assert asked == [here / "files"] * 3 + [here, None]
+
+
+def test_without_matplotlib_and_graphviz_the_training_is_not_lost(trained, here, monkeypatch):
+    from tinygrad_cnn.viz import plot
+
+    shutil.copytree(trained[0], here / "run")
+    for path in (here / "run").iterdir():
+        if path.suffix in (".png", ".svg", ".html"):
+            path.unlink()
+    plot._figure_class.cache_clear()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr(render, "renderers", list)
+    result = call("train", "--resume", "run")
+    assert result.exit_code == 0
+    assert "no figures" in result.stdout
+    assert "pip install 'tinygrad-cnn[demo]'" in result.stdout
+    assert {path.name for path in (here / "run").iterdir()} == {
+        "graph.dot", "report.html", "history.json", "config.json", "checkpoints",
+    }  # fmt: skip
+    assert "test accuracy" in result.stdout
+
+
+@pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
+def test_every_optimizer_goes_with_the_schedule(optimizer):
+    model = models.create("lenet5")
+    chosen = recipes.optimizer(optimizer, model.parameters(), 0.01)
+    schedule = recipes.schedule(optimizer, chosen, 0.01, 10)
+    rates = []
+    for _ in range(10):
+        rates.append(chosen.param_groups[0]["lr"])
+        for parameter in model.parameters():
+            parameter.grad = np.ones(parameter.shape, np.float32)
+        chosen.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(0.01)
+    assert rates[-1] < rates[0] < max(rates)
+
+
+def test_every_data_set_has_a_recipe():
+    assert list(recipes.RECIPES) == list(data.available())
+    for name, recipe in recipes.RECIPES.items():
+        info = data.catalogue.ALL[name]
+        transform = recipes.augmentation(recipe.shift, recipe.flip, info)
+        if transform is not None:
+            assert transform(np.zeros(info.image_shape, np.float32)).shape == info.image_shape
+
+
+def test_shifted_digits_get_a_black_edge():
+    info = data.catalogue.DIGITS
+    black = -info.mean[0] / info.std[0]
+    transform = recipes.augmentation(28, False, info)
+    batch = transform.batch(np.ones((50, 1, 28, 28), np.float32))
+    assert {round(float(v), 4) for v in np.unique(batch)} == {1.0, round(black, 4)}
+
+
+# ── pictures of one's own ──
+
+
+def test_predict_uses_the_newest_run(trained, here):
+    shutil.copytree(trained[0], here / "runs" / "lenet5-digits-1")
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save("black.png")
+    result = call("predict", "black.png")
+    assert result.exit_code == 0
+    assert "lenet5-digits-1" in result.stdout.splitlines()[0]
+
+
+def test_predict_prints_probabilities_as_bars(trained, here):
+    dataset = data.datasets.Digits(train=True)
+    for i in (0, 1):
+        Image.fromarray((dataset.data[i, 0] * 255).astype(np.uint8)).save(here / f"{i}.png")
+    result = call("predict", "0.png", "1.png", "--run", trained[0])
+    assert result.exit_code == 0
+    lines = [line for line in result.stdout.splitlines() if "%" in line]
+    assert len(lines) == 6
+    shares = [float(re.search(r"([\d.]+)%", line)[1]) for line in lines]
+    assert shares[:3] == sorted(shares[:3], reverse=True)
+    assert [line.count("█") for line in lines] == pytest.approx([0.3 * share for share in shares], abs=0.6)
+
+
+@pytest.mark.parametrize(("name", "words"), [("no.png", "no picture no.png"), ("text.png", "Pillow can read")])
+def test_predict_says_what_is_wrong_with_a_picture(trained, here, name, words):
+    (here / "text.png").write_text("this is no picture")
+    result = call("predict", name, "--run", trained[0])
+    assert result.exit_code == 1
+    assert words in result.stderr
+
+
+def saved(path, array, mode=None):
+    picture = Image.fromarray(array)
+    (picture.convert(mode) if mode else picture).save(path)
+    return path
+
+
+def digit(i=0):
+    """A digit as numbers from 0 to 1 (28, 28), and as the network gets it."""
+    dataset = data.load("digits").train
+    return dataset.data[i, 0], dataset[i][0]
+
+
+def likeness(image, wanted):
+    """Correlation of the two images' pixels, 1 for the same picture."""
+    return float(np.corrcoef(image.ravel(), wanted.ravel())[0, 1])
+
+
+@pytest.mark.parametrize("i", [0, 1, 2, 3])
+@pytest.mark.parametrize("scale", [1, 10])
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_any_form_of_a_digit_is_read_as_the_training_images(tmp_path, i, scale, light, mode):
+    plain, wanted = digit(i)
+    pixels = np.kron(1 - plain if light else plain, np.ones((scale, scale)))
+    path = saved(tmp_path / "x.png", (pixels * 255).round().astype(np.uint8), mode)
+    image, done = images.read_picture(path, data.catalogue.DIGITS)
+    assert (image.shape, image.dtype) == ((1, 28, 28), np.float32)
+    if scale == 1:
+        np.testing.assert_allclose(image, wanted, atol=0.01)
+    assert likeness(image, wanted) > 0.95
+    assert any("inverted" in change for change in done) == light
+    assert any("resized" in change for change in done) == (scale > 1)
+
+
+def test_a_small_digit_in_a_corner_is_found(tmp_path):
+    plain, wanted = digit(0)
+    canvas = np.ones((200, 300))
+    canvas[100:184, 200:284] -= np.kron(plain, np.ones((3, 3)))
+    path = saved(tmp_path / "x.png", (canvas * 255).astype(np.uint8))
+    image, done = images.read_picture(path, data.catalogue.DIGITS)
+    assert likeness(image, wanted) > 0.95
+    assert "cut to the ink and centred" in done
+
+
+def test_mnist_digits_get_mnists_margin(tmp_path):
+    canvas = np.zeros((300, 100), np.uint8)
+    canvas[50:250, 30:70] = 255  # a one, 200 pixels high
+    image, _ = images.read_picture(saved(tmp_path / "x.png", canvas), data.catalogue.MNIST)
+    ink = image[0] > 0.5
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    assert abs(len(rows) - 20) <= 1
+    assert abs(len(columns) - 4) <= 1
+    assert abs(rows.mean() - 13.5) <= 1
+    assert abs(columns.mean() - 13.5) <= 1
+
+
+def test_transparent_pictures_are_put_on_white(tmp_path):
+    plain, wanted = digit(0)
+    pixels = np.zeros((28, 28, 4), np.uint8)
+    pixels[..., 3] = plain * 255  # black ink on nothing
+    image, done = images.read_picture(saved(tmp_path / "x.png", pixels), data.catalogue.DIGITS)
+    assert likeness(image, wanted) > 0.95
+    assert "put on white (it is transparent)" in done
+
+
+def test_16_bits_palettes_and_bits(tmp_path):
+    plain, wanted = digit(0)
+    wide = saved(tmp_path / "wide.png", (plain * 65535).astype(np.uint16))
+    palette = saved(tmp_path / "palette.gif", (plain * 255).astype(np.uint8), "P")
+    for path in (wide, palette):
+        image, _ = images.read_picture(path, data.catalogue.DIGITS)
+        assert likeness(image, wanted) > 0.95
+    Image.fromarray(plain > 0.5).save(tmp_path / "bits.png")
+    image, _ = images.read_picture(tmp_path / "bits.png", data.catalogue.DIGITS)
+    assert image.shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_an_empty_picture_is_read_with_a_warning(tmp_path, value):
+    path = saved(tmp_path / "x.png", np.full((40, 30), value, np.uint8))
+    image, done = images.read_picture(path, data.catalogue.DIGITS)
+    assert image.shape == (1, 28, 28)
+    assert np.isfinite(image).all()
+    assert any("do not trust" in change for change in done)
+
+
+def test_colour_pictures_keep_their_colours(tmp_path):
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[..., 0] = 255
+    image, done = images.read_picture(saved(tmp_path / "x.png", pixels), data.catalogue.CIFAR10)
+    assert image.shape == (3, 32, 32)
+    info = data.catalogue.CIFAR10
+    middle = image[:, 16, 16] * info.std + info.mean
+    np.testing.assert_allclose(middle, [1, 0, 0], atol=1e-5)
+    assert done == ["resized to 32×32"]

@@ -292,6 +292,13 @@ def test_long_float16_sums_do_not_stall():
     assert w.grad.item() == 5000
 
 
+def test_half_precision_shares_of_many(against_torch):
+    against_torch(lambda m, x: m.ones(100_000, 1, dtype=x.dtype).__mul__(x).mean(), np.ones(1, np.float16))
+    x = tcnn.ones(100_000, dtype="float16", requires_grad=True)
+    x.mean().backward()
+    assert x.grad.min() == x.grad.max() == np.float16(1e-5)  # not 1/∞
+
+
 def test_whole_numbers_through_divisions_and_exp_are_float32():
     n = tcnn.arange(3)
     assert {(n / 2).dtype, (n / (n + 1)).dtype, n.exp().dtype, (n * 0.5).dtype, (1 / (n + 1)).dtype} == {tcnn.float32}

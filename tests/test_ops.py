@@ -97,6 +97,8 @@ MATMUL = {
     "empty stack": (lambda m, x, y: x @ y, [normal(0, 2, 3), normal(3, 4)]),
     "linear": (lambda m, x, w, b: m.F.linear(x, w, b), [normal(2, 3), normal(4, 3), normal(4)]),
     "linear without bias": (lambda m, x, w: m.F.linear(x, w), [normal(2, 2, 3), normal(4, 3)]),
+    "linear to nothing": (lambda m, x, w, b: m.F.linear(x, w, b), [normal(2, 3), normal(0, 3), normal(0)]),
+    "linear from nothing": (lambda m, x, w: m.F.linear(x, w), [normal(2, 0), normal(4, 0)]),
     "linear vector": (lambda m, x, w, b: m.F.linear(x, w, b), [normal(3), normal(4, 3), normal(4)]),
 }
 
@@ -268,3 +270,21 @@ def test_gradients_keep_the_format_and_the_memory_is_their_own(case, arrays):
     for tensor, gradient in zip(floats, grads, strict=True):
         assert gradient is None or (gradient.dtype == np.float16 and gradient.shape == tensor.shape)
         assert gradient is None or gradient.flags.writeable
+
+
+@pytest.mark.parametrize("divide", [lambda x, y: x // y, lambda x, y: x % y])
+def test_whole_numbers_divided_by_zero(divide):
+    """PyTorch refuses it, too; NumPy would answer 0."""
+    for divisor in (0, tcnn.tensor([2, 0, 1])):
+        with pytest.raises(ZeroDivisionError, match="holds a 0"):
+            divide(tcnn.tensor([4, 5, 6]), divisor)
+    assert not divide(tcnn.tensor([4.0, -5.0]), 0).isfinite().any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinities_come_without_warnings():
+    """A warning would name a line of the package; the numbers say it, as in PyTorch."""
+    x = tcnn.tensor([0.0, -1.0, 1e30] * 40_000, requires_grad=True)
+    y = x.log() + x / 0 + (x * x) ** 2 + x.reshape(-1, 300).relu().exp().reshape(-1)
+    y.sum().backward()
+    assert not np.isfinite(x.grad).any()

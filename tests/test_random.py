@@ -129,6 +129,11 @@ def test_rand_never_reaches_1(dtype):
     assert drawn.max().item() < 1
 
 
+def test_randint_from_0():
+    drawn = tcnn.randint(3, (500,))
+    assert (drawn.min().item(), drawn.max().item()) == (0, 2)
+
+
 def test_formats_of_random_tensors():
     assert tcnn.randn(2).dtype == tcnn.rand(2).dtype == tcnn.float32
     assert tcnn.randint(0, 5, (2,)).dtype == tcnn.randperm(3).dtype == tcnn.int64

@@ -78,8 +78,12 @@ class Backend:
                 a.flags.writeable = False
 
     def activate(self) -> AbstractContextManager[Any]:
-        """Make this device the current one while an operation runs."""
-        return _NOTHING
+        """Make this device the current one while an operation runs.
+
+        On a CPU: compute as every other device and PyTorch do, where log(0) is −∞ and 0/0 is NaN, without NumPy's
+        warnings, which would name a line of this package instead of the user's.
+        """
+        return np.errstate(all="ignore")
 
     def synchronize(self) -> None:
         """Wait until the device has done all it was asked to do (a CPU already has)."""
@@ -89,7 +93,6 @@ class Backend:
         return {}
 
 
-_NOTHING: AbstractContextManager[Any] = contextlib.nullcontext()
 CPU = Backend()
 
 

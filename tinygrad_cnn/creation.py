@@ -129,14 +129,20 @@ def rand(
 
 def randint(
     low: int,
-    high: int,
-    shape: Any,
+    high: Any,
+    shape: Any = None,
     *,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
 ) -> Tensor:
-    """Whole numbers from low to high − 1, int64 unless said otherwise."""
+    """Whole numbers from low to high − 1, int64 unless said otherwise; `randint(high, shape)` begins at 0.
+
+    >>> randint(1, (2,))
+    tensor([0, 0])
+    """
+    if shape is None:
+        low, high, shape = 0, low, high
     drawn = (generator or default_generator()).integers(low, high, tuple(shape))
     return _drawn(drawn, dtype or dtypes.int64, device, False)
 

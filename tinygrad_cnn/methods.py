@@ -167,10 +167,10 @@ class TensorMethods(Formats):
         return self._apply(ops.MatMul(), *operands)
 
     def __floordiv__(self, other: Any) -> Tensor:
-        return self._plain("floor_divide", self, other, lambda x, y: x // y)
+        return self._binary(ops.FloorDivide(), self, other, number=False)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return self._plain("floor_divide", other, self, lambda x, y: x // y)
+        return self._binary(ops.FloorDivide(), other, self, number=False)
 
     def __mod__(self, other: Any) -> Tensor:
         return self._binary(ops.Remainder(), self, other, number=False)
@@ -634,7 +634,10 @@ class TensorMethods(Formats):
         return iter(self.unbind(0))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self == value).any())
+        found = self == value
+        if not isinstance(found, TensorMethods):
+            raise TypeError(f"in: a {type(value).__name__} is no number that a tensor could hold")
+        return bool(found.any())
 
 
 class Plain(Function):

@@ -55,7 +55,7 @@ def leave(
                 actual[wrong],
                 predicted[wrong],
                 classes,
-                title=f"{int(wrong.sum()):,} of {len(wrong):,} test images taken for another class",
+                title=f"{int(wrong.sum()):,} of {len(wrong):,} test images taken for another class (at most 24 shown)",
             )
         for what, figure in drawn.items():
             figures[what] = run / f"{what.replace(' ', '_')}.png"

@@ -187,9 +187,10 @@ def announce(
     say()
     say("What to try next:", style="bold")
     other = "mnist" if config["data"] == "digits" else "digits"
+    picture = "my_digit.png" if config["data"] in ("digits", "mnist") else "my_picture.png"
     for line in (
         f"{program()} evaluate {quoted(run)}",
-        f"{program()} predict my_digit.png --run {quoted(run)}",
+        f"{program()} predict {picture} --run {quoted(run)}",
         f"{program()} train {config['model']} --data {other}",
         f"{program()} summary {config['model']}",
     ):

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 logger = logging.getLogger(__name__)
 
 
@@ -111,15 +113,16 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Work until the process ends."""
-        while True:
-            function, part, join = self.todo.get()
-            try:
-                function(part)
-            except BaseException as error:  # handed to the caller, who raises it
-                join.errors.append((part, error))
-            finally:
-                join.done.release()
-            del function, join  # else the arrays of the last job would live until the next one
+        with np.errstate(all="ignore"):  # as `Backend.activate` in the thread that asks
+            while True:
+                function, part, join = self.todo.get()
+                try:
+                    function(part)
+                except BaseException as error:  # handed to the caller, who raises it
+                    join.errors.append((part, error))
+                finally:
+                    join.done.release()
+                del function, join  # else the arrays of the last job would live until the next one
 
 
 class Join:
@@ -209,7 +212,7 @@ def respect_quota() -> None:
 WORTHWHILE_SECONDS = 150e-6
 
 
-def split(n: int, work: Callable[[int, int, int], None], seconds: float) -> int:
+def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
     """Do `work(part, first, last)` for contiguous parts of n items, in parallel where it pays.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.backends import Backend, namespace
+from tinygrad_cnn.backends import Backend, backend_of, namespace
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.shapes import Shape, broadcast_shapes
 
@@ -117,10 +117,28 @@ class PowNumber(Function):
         return dy * (2 * x) if n == 2 else dy * (n * x ** (n - 1))
 
 
-class Remainder(Binary):
-    """x − y·⌊x/y⌋, which has the sign of y."""
+class FloorDivide(Binary):
+    """⌊x/y⌋."""
+
+    differentiable = False
 
     def forward(self, x: Array, y: Array) -> Array:
+        self.refuse_zero(y)
+        return x // y
+
+    def refuse_zero(self, y: Array) -> None:
+        """Whole numbers have no infinity to answer with (floats do)."""
+        if y.dtype.kind in "iu" and backend_of(y).checks_values and (y == 0).any():
+            raise ZeroDivisionError(f"{self.name}: the divisor holds a 0, and whole numbers have no ∞; use floats")
+
+
+class Remainder(FloorDivide):
+    """x − y·⌊x/y⌋, which has the sign of y."""
+
+    differentiable = True
+
+    def forward(self, x: Array, y: Array) -> Array:
+        self.refuse_zero(y)
         self.save(x=x, y=y)
         return x % y
 

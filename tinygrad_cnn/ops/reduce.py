@@ -59,7 +59,8 @@ class Mean(Reduction):
         return (y / self.count if self.count else y * math.nan).astype(x.dtype, copy=False)
 
     def backward(self, dy: Array) -> Array:
-        return self.spread(dy / self.count if self.count else dy)
+        share = dy.astype(accumulator(dy.dtype), copy=False) / max(self.count, 1)  # float16 ends at 65504
+        return self.spread(share.astype(dy.dtype, copy=False))
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.backends import is_array, namespace
+from tinygrad_cnn.backends import backend_of, is_array, namespace
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.shapes import Shape, ShapeError
 
@@ -163,6 +163,12 @@ class Gather(Function):
             raise ShapeError(
                 f"gather: index {index.shape} must have as many dimensions as x {x.shape}, and be no larger than x "
                 f"in any but dimension {self.dim}"
+            )
+        n = x.shape[self.dim]
+        if backend_of(x).checks_values and index.size and not 0 <= index.min() <= index.max() < n:
+            raise IndexError(
+                f"gather: indices {index.min()}..{index.max()} must lie in 0..{n - 1}, "
+                f"as dimension {self.dim} of x {x.shape} has {n} entries"
             )
         self.save(index=index)
         return x[self.places(index)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tinygrad_cnn.kernels.table import kernel
@@ -21,6 +22,7 @@ def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Arr
     """`dx = dy·weight`, `dweight = dyᵀ·x`, `dbias = Σ dy`, the sums over all leading dimensions."""
     D, F = weight.shape
     dx = dy @ weight if needs.x else None
-    dweight = dy.reshape(-1, D).T @ x.reshape(-1, F) if needs.weight else None
-    dbias = dy.reshape(-1, D).sum(axis=0) if needs.bias else None
+    rows = math.prod(dy.shape[:-1])
+    dweight = dy.reshape(rows, D).T @ x.reshape(rows, F) if needs.weight else None
+    dbias = dy.reshape(rows, D).sum(axis=0) if needs.bias else None
     return dx, dweight, dbias

@@ -76,9 +76,9 @@ def test_history_config_and_checkpoint_agree(trained):
     assert config == saved.config
     assert len(history) == 1
     assert set(history[-1]) >= {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "images_per_second"}
-    started_with = {"model": "lenet5", "data": "digits", "epochs": 1, "batch_size": 32, "optimizer": "sgd", "seed": 0}
+    started_with = {"model": "lenet5", "data": "digits", "epochs": 1, "batch_size": 32, "optimizer": "adam", "seed": 0}
     assert {key: config[key] for key in started_with} == started_with
-    assert config["lr"] == recipes.LEARNING_RATES["sgd"]
+    assert config["lr"] == recipes.LEARNING_RATES["adam"]
     assert f"test accuracy {history[-1]['val_accuracy']:.2%}" in output
     assert history[-1]["val_accuracy"] > 0.3  # ten classes: it has begun to learn
 
@@ -250,7 +250,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_as_if_nothing_had_happened(here):
 
 
 def test_too_large_a_learning_rate_is_explained(here):
-    result = call("train", "--lr", 1e6, "--out", "run")
+    result = call("train", "--optimizer", "sgd", "--lr", 1e6, "--out", "run")
     assert result.exit_code == 1
     assert "Try a smaller learning rate" in result.stderr
     assert "Warning" not in result.stderr

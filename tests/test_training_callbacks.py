@@ -176,7 +176,7 @@ def test_the_live_line_shows_everything_and_leaves_one_line_an_epoch():
         if "lr 0.25" in line
     ]
     assert len(final) == 2
-    assert "3/3  loss " in text
+    assert re.search(r"3/3 loss \d\.\d{3}  accuracy [\d.]+ % ", text)  # whole also in 80 columns
     assert "images/s  ETA 0.0 s" in text
     assert f"accuracy {100 * history.last['accuracy']:.2f} %" in text
 

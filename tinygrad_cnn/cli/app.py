@@ -98,13 +98,15 @@ def train(
         typer.Option(
             help="Largest learning rate: how far a step goes. It rises to this and falls again (one cycle).",
             metavar="NUMBER",
-            show_default="0.05 for sgd",
+            show_default="0.003 for adam, 0.05 for sgd",
         ),
     ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="How the weights are changed: sgd, adam, adamw or rmsprop.", metavar="NAME", show_default="sgd"
+            help="How the weights are changed: adam, adamw, sgd (with momentum) or rmsprop.",
+            metavar="NAME",
+            show_default="adam",
         ),
     ] = None,
     seed: Annotated[

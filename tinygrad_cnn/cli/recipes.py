@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tinygrad_cnn.data.transforms import Transform
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+OPTIMIZER = "adam"  # on the digits fewer mistakes than SGD after as many epochs, 2.7 against 3.4 of 359
 # the largest learning rate of the one-cycle schedule
 LEARNING_RATES = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
 MOMENTUM = 0.9

@@ -64,7 +64,7 @@ def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
     name = chosen("model", model or "lenet5", models.available())
     data_name = chosen("--data", given["data"] or "digits", data.available())
-    optimizer = chosen("--optimizer", given["optimizer"] or "sgd", recipes.OPTIMIZERS)
+    optimizer = chosen("--optimizer", given["optimizer"] or recipes.OPTIMIZER, recipes.OPTIMIZERS)
     recipe = recipes.RECIPES[data_name]
     if given["lr"] is not None and not 0 < given["lr"] < math.inf:
         wrong(f"--lr {given['lr']:g}: the learning rate must be finite and greater than 0")

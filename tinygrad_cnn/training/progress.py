@@ -86,13 +86,13 @@ class ProgressBar(Callback):
         from rich.table import Table
         from rich.text import Text
 
-        line = Table.grid(padding=(0, 2, 0, 0))
+        line = Table.grid(padding=(0, 1, 0, 0))
         cells: list[Any] = [Text(f"epoch {run.epoch}/{run.epochs}", no_wrap=True)]
         if run.batches:
-            width = min(30, max(5, self.console.width - 75))
+            width = min(30, max(4, self.console.width - 76))  # a line in 80 columns, with a loss and an accuracy
             cells.append(Bar(total=run.batches, completed=run.batch, width=width))
-        cells += [Text(text, no_wrap=True) for text in (self._position(run), _numbers(run.logs), self._speed(run))]
-        line.add_row(*cells)
+        texts = (self._position(run), _numbers(run.logs, short=True), self._speed(run))
+        line.add_row(*cells, *(Text(text, no_wrap=True) for text in texts))
         return line
 
     def _position(self, run: Run) -> str:
@@ -140,14 +140,14 @@ class _Clock:
 _NOT_SHOWN = ("epoch", "lr", "seconds", "images_per_second")
 
 
-def _numbers(values: dict[str, Any]) -> str:
-    return "  ".join(f"{name} {_number(name, value)}" for name, value in values.items())
+def _numbers(values: dict[str, Any], short: bool = False) -> str:
+    return "  ".join(f"{name} {_number(name, value, short)}" for name, value in values.items())
 
 
-def _number(name: str, value: float) -> str:
+def _number(name: str, value: float, short: bool) -> str:
     if name.endswith("accuracy") and 0 <= value <= 1:
-        return f"{100 * value:.2f} %"
-    return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
+        return f"{100 * value:.1f} %" if short else f"{100 * value:.2f} %"
+    return f"{value:.{3 if short else 4}f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
 
 
 def duration(seconds: float) -> str:

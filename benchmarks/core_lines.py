@@ -32,9 +32,9 @@ CORE = (
 
 
 def code_lines(source: str) -> int:
-    """Lines that hold code.
+    r"""Lines that hold code.
 
-    >>> code_lines("'Says hello.'\\n\\nx = 1  # why\\n# a comment\\n")
+    >>> code_lines("'Says hello.'\n\nx = 1  # why\n# a comment\n")
     1
     """
     documentation: set[int] = set()
@@ -42,7 +42,8 @@ def code_lines(source: str) -> int:
         body = getattr(node, "body", None)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body:
             first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            text = first.value if isinstance(first, ast.Expr) else None
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
                 documentation.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
     skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     lines: set[int] = set()

@@ -175,7 +175,7 @@ def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 @kernel("linear_backward", backend="cpu")
 def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Array | None, ...]:
-    """dx split by samples, dweight by output features, so that no partial sums have to be added."""
+    """Split by samples for dx, by output features for dweight, so that no partial sums have to be added."""
     if not _blas_ready(x, weight, dy) or not x.size or not dy.size:
         return NotImplemented
     D, F = weight.shape

@@ -66,9 +66,7 @@ class LeNet5(nn.Module):
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
-            raise ValueError(
-                f"LeNet5: there is no variant {variant!r}; there is {', '.join(map(repr, VARIANTS))}"
-            )
+            raise ValueError(f"LeNet5: there is no variant {variant!r}; there is {', '.join(map(repr, VARIANTS))}")
         H, W = (image_size, image_size) if isinstance(image_size, int) else image_size
         self.variant = variant
         self.input_shape = (in_channels, H, W)

@@ -40,15 +40,11 @@ def create(name: str, **options: Any) -> nn.Module:
     """
     model = _MODELS.get(name.lower().replace("-", "").replace("_", ""))
     if model is None:
-        raise ValueError(
-            f"there is no model {name!r}{_meant(name, available())}; there is {', '.join(available())}"
-        )
+        raise ValueError(f"there is no model {name!r}{_meant(name, available())}; there is {', '.join(available())}")
     known = list(inspect.signature(model).parameters)
     for option in options:
         if option not in known:
-            raise TypeError(
-                f"{name} has no option {option!r}{_meant(option, known)}; it has {', '.join(known)}"
-            )
+            raise TypeError(f"{name} has no option {option!r}{_meant(option, known)}; it has {', '.join(known)}")
     return model(**options)
 
 

@@ -8,9 +8,7 @@ from tinygrad_cnn import nn
 from tinygrad_cnn.shapes import ShapeError, Window
 
 
-def output_shape(
-    model: str, layers: Mapping[str, nn.Module], shape: tuple[int, int, int]
-) -> tuple[int, int, int]:
+def output_shape(model: str, layers: Mapping[str, nn.Module], shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """The (C, H, W) behind convolutions, poolings and layers that change no size.
 
     Args:
@@ -31,9 +29,7 @@ def output_shape(
         if not isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
             continue
         dilation = getattr(layer, "dilation", 1)
-        window = Window(
-            layer.kernel_size, layer.stride, layer.padding, dilation, getattr(layer, "ceil_mode", False)
-        )
+        window = Window(layer.kernel_size, layer.stride, layer.padding, dilation, getattr(layer, "ceil_mode", False))
         try:
             H, W = window.out(H, W)
         except ShapeError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ def train(
         runs.refuse_used(out)
     if data_dir is not None:
         config["data_dir"] = str(data_dir.resolve())
-    split = load_data(config["data"], Path(config["data_dir"]) if config["data_dir"] else None)
+    split = load_data(config["data"], Path(config["data_dir"]) if config["data_dir"] else None, config["augment"])
     if resume is None:
         C, H, W = split.info.image_shape
         config["options"] = {"num_classes": len(split.classes), "in_channels": C, "image_size": [H, W]}
@@ -77,8 +76,7 @@ def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
         "optimizer": optimizer,
         "lr": given["lr"] or recipes.LEARNING_RATES[optimizer],
         "seed": given["seed"] or 0,
-        "shift": recipe.shift,
-        "flip": recipe.flip,
+        "augment": recipe.augment,
         "device": "cpu",
         "version": __version__,
     }
@@ -108,22 +106,19 @@ def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, g
     steps = config["epochs"] * len(train_loader)
     introduce(run, config, model, split, len(train_loader))
     try:
-        with warnings.catch_warnings():
-            # numbers that overflow end the training with an error that explains it better
-            warnings.simplefilter("ignore", RuntimeWarning)
-            history = training.fit(
-                model,
-                train_loader,
-                optimizer,
-                epochs=config["epochs"],
-                val_loader=test_loader,
-                scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
-                callbacks=[training.ProgressBar(console())],
-                checkpoint_dir=run / runs.CHECKPOINTS,
-                resume=go_on,
-                generator=random.Generator(seed, stream=(2,)),
-                config=config,
-            )
+        history = training.fit(
+            model,
+            train_loader,
+            optimizer,
+            epochs=config["epochs"],
+            val_loader=test_loader,
+            scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
+            callbacks=[training.ProgressBar(console())],
+            checkpoint_dir=run / runs.CHECKPOINTS,
+            resume=go_on,
+            generator=random.Generator(seed, stream=(2,)),
+            config=config,
+        )
     except training.Interrupted as stopped:
         stopped.history.save(run / runs.HISTORY)
         say()
@@ -136,7 +131,7 @@ def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, g
 
 
 def loaders(config: dict[str, Any], split: DataSplit) -> tuple[DataLoader, DataLoader]:
-    """The training batches, shuffled and changed at random, and the test batches as they are."""
+    """The training batches, shuffled, and the test batches as they are."""
     from tinygrad_cnn import random
     from tinygrad_cnn.data import DataLoader
 
@@ -145,7 +140,6 @@ def loaders(config: dict[str, Any], split: DataSplit) -> tuple[DataLoader, DataL
         batch_size=config["batch_size"],
         shuffle=True,
         generator=random.Generator(config["seed"], stream=(1,)),
-        transform=recipes.augmentation(config["shift"], config["flip"], split.info),
         device=config["device"],
     )
     return train, DataLoader(split.test, batch_size=TEST_BATCH, device=config["device"])
@@ -197,12 +191,12 @@ def announce(
         say(f"  {line}")
 
 
-def load_data(name: str, data_dir: Path | None) -> DataSplit:
+def load_data(name: str, data_dir: Path | None, augment: bool = False) -> DataSplit:
     """The data set, with a progress bar if it must be downloaded."""
     from tinygrad_cnn import data
 
     with download_bar() as progress:
-        return data.load(name, data_dir=data_dir, progress=progress)
+        return data.load(name, data_dir=data_dir, augment=augment, progress=progress)
 
 
 @contextlib.contextmanager

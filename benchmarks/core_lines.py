@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "tinygrad_cnn"
 
-#: The core: what the promise "readable in an afternoon" is about.
+#: The core: all that a Tensor is made of.
 CORE = (
     "shapes.py",
     "dtypes.py",
@@ -26,9 +26,14 @@ CORE = (
     "methods.py",
     "grad_mode.py",
     "storage.py",
+    "inplace.py",
     "explain.py",
     "autograd.py",
 )
+
+
+#: What an operation is, how it is computed and how gradients flow back.
+OPERATIONS_AND_GRAPH = ("shapes.py", "backends.py", "function.py", "autograd.py", "ops", "kernels/reference")
 
 
 def code_lines(source: str) -> int:
@@ -69,6 +74,7 @@ def main() -> None:
     for name, lines in counts.items():
         print(f"{name:24}{lines:6,}")
     print(f"{'core':24}{sum(counts.values()):6,}")
+    print(f"{'operations and graph':24}{sum(count(OPERATIONS_AND_GRAPH).values()):6,}")
     print(f"{'whole package':24}{count(('.',))['.']:6,}")
 
 

@@ -38,10 +38,33 @@ def test_links_lead_somewhere():
 
 
 def test_the_core_stays_readable():
-    """An afternoon's reading: the rooms of the core, without docstrings, comments and blank lines."""
+    """An afternoon's reading, without docstrings, comments and blank lines."""
     sys.path.insert(0, str(ROOT))
     try:
-        from benchmarks.core_lines import count
+        from benchmarks.core_lines import OPERATIONS_AND_GRAPH, count
     finally:
         sys.path.remove(str(ROOT))
-    assert 500 < sum(count().values()) < 4000
+    assert 500 < sum(count(OPERATIONS_AND_GRAPH).values()) < 2500
+    assert sum(count().values()) < 4000
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_architecture_page_shows_the_real_operation():
+    """Every line of code it shows stands in the file it names."""
+    source = (ROOT / "tinygrad_cnn" / "ops" / "conv.py").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", ARCHITECTURE, flags=re.M | re.S)
+    plain = re.sub(r": Array( \| None)?| -> [^\n]*?(?=:\n)", "", source).replace(
+        " = None", "=None"
+    )  # the page leaves annotations out
+    lines = [line.strip() for line in block.splitlines() if line.strip() not in ("", "...")]
+    assert [line for line in lines if line not in plain] == []
+
+
+def test_the_architecture_page_names_every_room():
+    rows = re.findall(r"^\| (`.*?) \|", ARCHITECTURE, flags=re.M)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([a-z_]+(?:\.py|/))`", row)}
+    package = ROOT / "tinygrad_cnn"
+    rooms = {path.name for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert named == rooms - {"__init__.py", "__main__.py"}

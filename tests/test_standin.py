@@ -13,7 +13,7 @@ import pytest
 import standin
 
 import tinygrad_cnn as tcnn
-from tinygrad_cnn import autograd, backends, creation, functional, kernels, methods, storage
+from tinygrad_cnn import autograd, backends, creation, functional, inplace, kernels, methods, storage
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.random import Generator
@@ -466,7 +466,7 @@ def test_every_method_and_function_has_a_case():
     tried = {name.partition(" ")[0] for name in CASES}
     wanted = {
         f"Tensor.{name}"
-        for name in _public(methods.Formats, methods.TensorMethods, storage.Storage, autograd.Tensor)
+        for name in _public(methods.Formats, methods.TensorMethods, storage.Storage, inplace.InPlace, autograd.Tensor)
         if name not in NOT_COMPUTING
     }
     wanted |= {f"F.{name}" for name in _public(functional) if not inspect.isclass(getattr(functional, name))}

@@ -7,20 +7,19 @@ of its result, and adds what it returns to the gradients of its parents. That is
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn import backends, dtypes, kernels
+from tinygrad_cnn import backends, dtypes, kernels, ops
 from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, owner
-from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.explain import explain_grad
-from tinygrad_cnn.function import Function, GraphError, Leaf, Needs, Node, Version
+from tinygrad_cnn.function import Function, GraphError, Needs, Node, RemovableHook, Version
 from tinygrad_cnn.grad_mode import Origin, enable_grad, is_grad_enabled, no_grad, origin_of, set_grad_enabled
+from tinygrad_cnn.inplace import InPlace
 from tinygrad_cnn.shapes import ShapeError
-from tinygrad_cnn.storage import Storage, copied
+from tinygrad_cnn.storage import copied
 
 __all__ = [
     "Tensor",
@@ -38,7 +37,7 @@ __all__ = [
 Array = Any
 
 
-class Tensor(Storage):
+class Tensor(InPlace):
     """An array with the memory of how it was computed.
 
     Args:
@@ -81,70 +80,6 @@ class Tensor(Storage):
         tensor._data, tensor._node, tensor._version, tensor._origin = data, node, version, origin
         return tensor
 
-    @property
-    def grad(self) -> Array | None:
-        """The gradient as a plain array, or None: see `explain_grad`."""
-        return None if self._node is None else self._node.grad
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        if self._node is None:
-            if value is None:
-                return
-            raise GraphError("this tensor has no gradient: set requires_grad=True first")
-        if value is not None:
-            value = copied(value, self.dtype, self.backend)
-            if value.shape != self.shape:
-                raise ShapeError(f".grad = …: a gradient of shape {value.shape} for a tensor of shape {self.shape}")
-        self._node.grad = value
-
-    @property
-    def node(self) -> Node | None:
-        """This tensor's place in the graph, or None if it needs no gradient."""
-        return self._node
-
-    @property
-    def grad_fn(self) -> Function | None:
-        """The operation that made this tensor, or None for a leaf."""
-        return self._node if isinstance(self._node, Function) else None
-
-    @property
-    def _name(self) -> str:
-        return self._node.name if self._node is not None else "leaf"
-
-    @property
-    def is_leaf(self) -> bool:
-        """True unless an operation with a graph made it."""
-        return not isinstance(self._node, Function)
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether backward computes a gradient for it or through it."""
-        return self._node is not None
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self.requires_grad_(value)
-
-    def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
-        """Ask for this leaf's gradient, or stop asking."""
-        if isinstance(self._node, Function):
-            if not requires_grad:
-                raise GraphError(
-                    f"requires_grad: this tensor is the result of {self._name}, only a leaf can stop asking; "
-                    "use detach() for a tensor without the graph"
-                )
-            return self
-        if not requires_grad:
-            self._node = None
-        elif self._node is None:
-            if not dtypes.is_floating(self.dtype):
-                raise DtypeError(
-                    f"requires_grad: only floats have gradients, this tensor is {self.dtype}; convert it with .float()"
-                )
-            self._node = Leaf(self.shape, self.dtype)
-        return self
-
     # ---- copies and moves
 
     def detach(self) -> Tensor:
@@ -154,7 +89,7 @@ class Tensor(Storage):
 
     def clone(self) -> Tensor:
         """A copy with memory of its own; the gradient flows back through it."""
-        return self._apply(Clone(), self)
+        return self._apply(ops.Clone(), self)
 
     # ---- the graph
 
@@ -229,68 +164,8 @@ class Tensor(Storage):
     def _apply(operation: Function, *inputs: Any) -> Any:
         return apply(operation, *inputs)
 
-    @staticmethod
-    def _operands(operation: str, *values: Any, floating: bool = False, number: bool = True) -> Any:
-        """Tensors and numbers in their common format; NotImplemented for what is neither.
 
-        Args:
-            operation: Name for messages.
-            *values: Tensors, arrays, lists and Python numbers.
-            floating: Make whole numbers float32.
-            number: Let Python numbers be; else they become 0-d tensors.
-        """
-        home = next((v.backend for v in values if isinstance(v, Tensor)), None)
-        operands: list[Any] = []
-        for value in values:
-            if isinstance(value, np.generic):
-                value = value.item()
-            if not isinstance(value, (Tensor, bool, int, float)):
-                if not is_array(value) and not isinstance(value, (list, tuple)):
-                    return NotImplemented
-                value = Tensor(value, device=home)
-            operands.append(value)
-        dtype = dtypes.result_type(*((v.dtype, v.ndim) if isinstance(v, Tensor) else v for v in operands))
-        if floating and not dtypes.is_floating(dtype):
-            dtype = dtypes.DEFAULT
-        for i, value in enumerate(operands):
-            if isinstance(value, Tensor):
-                if value.dtype != dtype:
-                    operands[i] = value.to(dtype)
-            elif not number:
-                operands[i] = Tensor(value, dtype, home)
-        return operands
-
-
-class Clone(Function):
-    """A copy."""
-
-    def forward(self, x: Array) -> Array:
-        """The numbers, elsewhere."""
-        return x.copy()
-
-    def backward(self, dy: Array) -> Array:
-        """The gradient as it is."""
-        return dy
-
-
-class RemovableHook:
-    """A hook on a gradient, until `remove()`."""
-
-    _count = 0
-
-    def __init__(self, node: Node, hook: Callable[[Array], Array | None]) -> None:
-        RemovableHook._count += 1
-        self._key = RemovableHook._count
-        if node.hooks is None:
-            node.hooks = {}
-        node.hooks[self._key] = hook
-        self._node = weakref.ref(node)
-
-    def remove(self) -> None:
-        """Take the hook away."""
-        node = self._node()
-        if node is not None and node.hooks:
-            node.hooks.pop(self._key, None)
+tensor = Tensor
 
 
 def apply(operation: Function, *inputs: Any) -> Any:
@@ -323,6 +198,146 @@ def apply(operation: Function, *inputs: Any) -> Any:
     if recording:
         _watch(operation, inputs, results)
     return tuple(results) if several else results[0]
+
+
+def walk_back(
+    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()
+) -> dict[Node, Array]:
+    """Reverse mode: from the roots back, each node once, after all nodes that use it.
+
+    Args:
+        roots: Nodes, with the gradients to start from.
+        retain_graph: Keep what operations saved.
+        into_leaves: Add the gradients of leaves to their `.grad`.
+        wanted: Nodes whose gradients to return.
+    """
+    gradients = _Gradients()
+    for node, dy in roots:
+        gradients.add(node, dy)
+    found: dict[Node, Array] = {}
+    order = kernels.toposort(roots[0][0] if len(roots) == 1 else _Join(roots))
+    if wanted:
+        order = _leading_to(wanted, order)
+    needed = set(order)
+    for node in order:
+        dy = gradients.take(node)
+        if dy is None:
+            continue
+        if node in wanted:
+            found[node] = dy
+        if into_leaves and node.retains_grad:
+            _keep(node, dy)
+        if isinstance(node, Function) and not needed.isdisjoint(node.parents):
+            node.check_unchanged()
+            with backend_of(dy).activate():
+                for parent, dx in zip(node.parents, node.gradients(dy)):
+                    if parent is not None and parent in needed and dx is not None:
+                        gradients.add(parent, dx)
+            if not retain_graph:
+                node.free()
+    return found
+
+
+class _Gradients:
+    """Gradients on their way: added up in place only in arrays this walk has made itself."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[Node, Array] = {}
+        self.own: set[Node] = set()
+
+    def add(self, node: Node, dx: Array) -> None:
+        """One more contribution to a node's gradient."""
+        known = self.arrays.get(node)
+        with backend_of(dx).activate():
+            if dx.dtype != node.dtype:
+                dx = dx.astype(node.dtype)
+            if known is None:
+                self.arrays[node] = dx
+            elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
+                known += dx
+            else:
+                self.arrays[node] = known + dx
+                self.own.add(node)
+
+    def take(self, node: Node) -> Array | None:
+        """The finished gradient of a node: all nodes that use it came before."""
+        dy = self.arrays.pop(node, None)
+        self.own.discard(node)
+        if dy is None or not node.hooks:
+            return dy
+        for hook in list(node.hooks.values()):
+            with backend_of(dy).activate():
+                replaced = hook(_locked_view(dy))
+            if replaced is not None:
+                dy = replaced._data if isinstance(replaced, Tensor) else replaced
+                if getattr(dy, "shape", None) != node.shape:
+                    raise ShapeError(
+                        f"hook on {node.name}: it returned shape {getattr(dy, 'shape', type(dy).__name__)} for a "
+                        f"gradient of shape {node.shape}"
+                    )
+        return dy
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Derivatives of outputs with respect to inputs, returned instead of added to `.grad`.
+
+    Args:
+        outputs: One tensor or several; their gradients add up.
+        inputs: The tensors to differentiate by; leaves or results.
+        grad_outputs: For each output the gradient to start from; a single number needs none.
+        retain_graph: Keep what the operations saved, to go back again.
+        allow_unused: Return None for an input the outputs do not depend on, instead of an error.
+
+    Returns:
+        One tensor per input.
+
+    Raises:
+        GraphError: As `Tensor.backward`, and for an input without a path from the outputs.
+
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> grad(x * x, x)
+    (tensor(6.),)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None:
+        starts: list[Any] = [None] * len(outputs)
+    else:
+        starts = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
+    if len(starts) != len(outputs):
+        raise ShapeError(f"grad: {len(starts)} grad_outputs for {len(outputs)} outputs")
+    for number, tensor in enumerate(inputs):
+        if tensor._node is None:
+            raise GraphError(f"grad: input {number}: {explain_grad(tensor)}")
+    roots = [output._root("grad", start) for output, start in zip(outputs, starts)]
+    found = walk_back(roots, retain_graph, into_leaves=False, wanted={t._node for t in inputs if t._node is not None})
+    results: list[Tensor | None] = []
+    for number, tensor in enumerate(inputs):
+        dx = found.get(tensor._node) if tensor._node is not None else None
+        if dx is None and not allow_unused:
+            raise GraphError(
+                f"grad: input {number}: {explain_grad(tensor, outputs[0])} (allow_unused=True returns None for it)"
+            )
+        results.append(None if dx is None else Tensor(dx, dtype=tensor.dtype, device=tensor.backend))
+    return tuple(results)
+
+
+def from_numpy(array: Array) -> Tensor:
+    """A tensor that shares the array's memory: writing into one changes the other.
+
+    Raises:
+        DtypeError: For an array of another format than the supported ones.
+    """
+    if not is_array(array) or isinstance(array, np.generic):
+        raise TypeError(f"from_numpy: {type(array).__name__} is not an array; use Tensor(...)")
+    dtypes.as_dtype(array.dtype)
+    return Tensor._made(array, None, Version())
 
 
 def _common_backend(operation: Function, inputs: Sequence[Any]) -> Backend:
@@ -386,93 +401,15 @@ def _watch(operation: Function, inputs: Sequence[Any], results: Sequence[Tensor]
         operation.origins = origins
 
 
-class _Gradients:
-    """Gradients on their way: added up in place only in arrays this walk has made itself."""
-
-    def __init__(self) -> None:
-        self.arrays: dict[Node, Array] = {}
-        self.own: set[Node] = set()
-
-    def add(self, node: Node, dx: Array) -> None:
-        """One more contribution to a node's gradient."""
-        known = self.arrays.get(node)
-        with backend_of(dx).activate():
-            if dx.dtype != node.dtype:
-                dx = dx.astype(node.dtype)
-            if known is None:
-                self.arrays[node] = dx
-            elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
-                known += dx
-            else:
-                self.arrays[node] = known + dx
-                self.own.add(node)
-
-    def take(self, node: Node) -> Array | None:
-        """The finished gradient of a node: all nodes that use it came before."""
-        dy = self.arrays.pop(node, None)
-        self.own.discard(node)
-        if dy is None or not node.hooks:
-            return dy
-        for hook in list(node.hooks.values()):
-            with backend_of(dy).activate():
-                replaced = hook(_locked_view(dy))
-            if replaced is not None:
-                dy = replaced._data if isinstance(replaced, Tensor) else replaced
-                if getattr(dy, "shape", None) != node.shape:
-                    raise ShapeError(
-                        f"hook on {node.name}: it returned shape {getattr(dy, 'shape', type(dy).__name__)} for a "
-                        f"gradient of shape {node.shape}"
-                    )
-        return dy
-
-
-def _locked_view(array: Array) -> Array:
-    array = np.asarray(array) if isinstance(array, np.generic) else array
-    return backend_of(array).lock(array.view())
-
-
-def walk_back(
-    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()
-) -> dict[Node, Array]:
-    """Reverse mode: from the roots back, each node once, after all nodes that use it.
-
-    Args:
-        roots: Nodes, with the gradients to start from.
-        retain_graph: Keep what operations saved.
-        into_leaves: Add the gradients of leaves to their `.grad`.
-        wanted: Nodes whose gradients to return.
-    """
-    gradients = _Gradients()
-    for node, dy in roots:
-        gradients.add(node, dy)
-    found: dict[Node, Array] = {}
-    order = kernels.toposort(roots[0][0] if len(roots) == 1 else _Join(roots))
-    if wanted:
-        order = _leading_to(wanted, order)
-    needed = set(order)
-    for node in order:
-        dy = gradients.take(node)
-        if dy is None:
-            continue
-        if node in wanted:
-            found[node] = dy
-        backend = backend_of(dy)
-        if into_leaves and node.retains_grad:
-            with backend.activate():
-                if node.grad is None:
-                    # an array of its own: two leaves may have been handed the same one
-                    node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
-                else:
-                    node.grad += dy
-        if isinstance(node, Function) and not needed.isdisjoint(node.parents):
-            node.check_unchanged()
-            with backend.activate():
-                for parent, dx in zip(node.parents, node.gradients(dy)):
-                    if parent is not None and parent in needed and dx is not None:
-                        gradients.add(parent, dx)
-            if not retain_graph:
-                node.free()
-    return found
+def _keep(node: Node, dy: Array) -> None:
+    """Add a gradient to the node's own."""
+    backend = backend_of(dy)
+    with backend.activate():
+        if node.grad is None:
+            # an array of its own: two leaves may have been handed the same one
+            node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
+        else:
+            node.grad += dy
 
 
 def _leading_to(wanted: Collection[Node], order: Sequence[Node]) -> list[Node]:
@@ -493,66 +430,6 @@ class _Join(Node):
         self.parents = tuple(node for node, _ in roots)
 
 
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
-    retain_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """Derivatives of outputs with respect to inputs, returned instead of added to `.grad`.
-
-    Args:
-        outputs: One tensor or several; their gradients add up.
-        inputs: The tensors to differentiate by; leaves or results.
-        grad_outputs: For each output the gradient to start from; a single number needs none.
-        retain_graph: Keep what the operations saved, to go back again.
-        allow_unused: Return None for an input the outputs do not depend on, instead of an error.
-
-    Returns:
-        One tensor per input.
-
-    Raises:
-        GraphError: As `Tensor.backward`, and for an input without a path from the outputs.
-
-    >>> x = Tensor(3.0, requires_grad=True)
-    >>> grad(x * x, x)
-    (tensor(6.),)
-    """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None:
-        starts: list[Any] = [None] * len(outputs)
-    else:
-        starts = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
-    if len(starts) != len(outputs):
-        raise ShapeError(f"grad: {len(starts)} grad_outputs for {len(outputs)} outputs")
-    for number, tensor in enumerate(inputs):
-        if tensor._node is None:
-            raise GraphError(f"grad: input {number}: {explain_grad(tensor)}")
-    roots = [output._root("grad", start) for output, start in zip(outputs, starts)]
-    found = walk_back(roots, retain_graph, into_leaves=False, wanted={t._node for t in inputs if t._node is not None})
-    results: list[Tensor | None] = []
-    for number, tensor in enumerate(inputs):
-        dx = found.get(tensor._node) if tensor._node is not None else None
-        if dx is None and not allow_unused:
-            raise GraphError(
-                f"grad: input {number}: {explain_grad(tensor, outputs[0])} (allow_unused=True returns None for it)"
-            )
-        results.append(None if dx is None else Tensor(dx, dtype=tensor.dtype, device=tensor.backend))
-    return tuple(results)
-
-
-tensor = Tensor
-
-
-def from_numpy(array: Array) -> Tensor:
-    """A tensor that shares the array's memory: writing into one changes the other.
-
-    Raises:
-        DtypeError: For an array of another format than the supported ones.
-    """
-    if not is_array(array) or isinstance(array, np.generic):
-        raise TypeError(f"from_numpy: {type(array).__name__} is not an array; use Tensor(...)")
-    dtypes.as_dtype(array.dtype)
-    return Tensor._made(array, None, Version())
+def _locked_view(array: Array) -> Array:
+    array = np.asarray(array) if isinstance(array, np.generic) else array
+    return backend_of(array).lock(array.view())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -58,6 +59,26 @@ class Node:
     grad: Array | None = None
     hooks: dict[int, Callable[[Array], Array | None]] | None = None
     retains_grad: bool = False
+
+
+class RemovableHook:
+    """A hook on a gradient, until `remove()`."""
+
+    _count = 0
+
+    def __init__(self, node: Node, hook: Callable[[Array], Array | None]) -> None:
+        RemovableHook._count += 1
+        self._key = RemovableHook._count
+        if node.hooks is None:
+            node.hooks = {}
+        node.hooks[self._key] = hook
+        self._node = weakref.ref(node)
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        node = self._node()
+        if node is not None and node.hooks:
+            node.hooks.pop(self._key, None)
 
 
 class Leaf(Node):
@@ -203,6 +224,9 @@ class Function(Node):
         gradients = self.backward(dy)
         if not isinstance(gradients, tuple):
             gradients = (gradients,)
+        absent = gradients[len(self.parents) :]  # of inputs that were not given, such as a bias
+        if absent and len(gradients) <= len(self.input_names) and all(g is None for g in absent):
+            gradients = gradients[: len(self.parents)]
         if len(gradients) != len(self.parents):
             raise GraphError(
                 f"{self.name}.backward returned {len(gradients)} gradients for {len(self.parents)} inputs "

@@ -18,6 +18,37 @@ from tinygrad_cnn.methods import Extremes
 from tinygrad_cnn.random import Generator, default_generator
 from tinygrad_cnn.shapes import Ints, ShapeError, Window, window
 
+__all__ = [
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "cat",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "flatten",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "matmul",
+    "max_pool2d",
+    "maximum",
+    "minimum",
+    "mse_loss",
+    "nll_loss",
+    "one_hot",
+    "pad",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "sort",
+    "stack",
+    "tanh",
+    "topk",
+    "where",
+]
+
 
 def _as_tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(value)
@@ -373,7 +404,7 @@ def relu(x: Tensor) -> Tensor:
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """X where positive, else `negative_slope·x`.
+    """Keep what is positive, multiply the rest by `negative_slope`.
 
     >>> leaky_relu(Tensor([-1.0, 2.0]), 0.5)
     tensor([-0.5,  2. ])
@@ -618,7 +649,7 @@ def _dim(operation: str, dim: int, ndim: int) -> int:
 
 
 def where(condition: Any, x: Any, y: Any) -> Tensor:
-    """X where the condition holds, else y, element by element.
+    """Take from x where the condition holds, else from y, element by element.
 
     >>> where(Tensor([True, False]), 1.0, 2.0)
     tensor([1., 2.])

@@ -119,12 +119,13 @@ class Window:
         """Pixels from the first to the last tap: `dilation·(kernel − 1) + 1`."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
 
-    def out(self, *sizes: int, exact: bool = False) -> Any:
+    def out(self, *sizes: int, exact: bool = False, operation: str = "window") -> Any:
         """Output size: a number for one input size, a tuple for several.
 
         Args:
             *sizes: Input sizes, in pixels, one per axis.
             exact: Refuse sizes for which the last step of the window does not end at the border.
+            operation: Who asks, for the message.
 
         Raises:
             ShapeError: If the window is larger than the padded image, or does not fit exactly where asked to.
@@ -136,7 +137,7 @@ class Window:
         tinygrad_cnn.shapes.ShapeError: window: (7 − 3 + 2·0)/3 + 1 = 2.33 doesn't fit; ...
         """
         window = self if self.rank == len(sizes) else self.repeated(len(sizes))
-        result = tuple(window._out(axis, size, exact) for axis, size in enumerate(sizes))
+        result = tuple(window._out(axis, size, exact, operation) for axis, size in enumerate(sizes))
         return result if len(sizes) > 1 else result[0]
 
     def repeated(self, rank: int) -> Window:
@@ -146,17 +147,17 @@ class Window:
         padding = self.padding if isinstance(self.padding, str) else self.padding * rank
         return Window(self.kernel * rank, self.stride * rank, padding, self.dilation * rank, self.ceil_mode)
 
-    def _out(self, axis: int, size: int, exact: bool) -> int:
+    def _out(self, axis: int, size: int, exact: bool = False, operation: str = "window") -> int:
         (before, behind), span, stride = self.pads[axis], self.spans[axis], self.stride[axis]
         room = size + before + behind - span
         if room < 0:
             raise ShapeError(
-                f"window: a kernel spanning {span} pixels does not fit into {size} + {before} + {behind} padding; "
-                "use a smaller kernel, less dilation or more padding"
+                f"{operation}: a kernel spanning {span} pixels does not fit into {size} and {before} + {behind} "
+                "of padding; use a smaller kernel, less dilation or more padding"
             )
         if exact and room % stride:
             raise ShapeError(
-                f"window: ({size} − {span} + 2·{before})/{stride} + 1 = {room / stride + 1:.2f} doesn't fit; "
+                f"{operation}: ({size} − {span} + 2·{before})/{stride} + 1 = {room / stride + 1:.2f} doesn't fit; "
                 f"the last {room % stride} pixels would be ignored: change stride or padding"
             )
         if not self.ceil_mode:
@@ -192,7 +193,7 @@ class Window:
         before, behind = self.pads[axis]
         ends = ("ceil", "ceil") if self.ceil_mode else ("floor", "floor")
         fraction = rf"\frac{{{size} + {before} + {behind} - {self.spans[axis]}}}{{{self.stride[axis]}}}"
-        return rf"\left\l{ends[0]}{fraction}\right\r{ends[1]} + 1 = {self._out(axis, size, False)}"
+        return rf"\left\l{ends[0]}{fraction}\right\r{ends[1]} + 1 = {self._out(axis, size)}"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -6,8 +6,6 @@ the old numbers.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,7 +14,7 @@ from tinygrad_cnn import backends, dtypes, ops
 from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, owner
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.function import Function, GraphError, Leaf, Node, Version
-from tinygrad_cnn.grad_mode import Origin, is_grad_enabled
+from tinygrad_cnn.grad_mode import Origin
 from tinygrad_cnn.methods import TensorMethods
 from tinygrad_cnn.shapes import Shape, ShapeError
 
@@ -35,14 +33,7 @@ class Storage(TensorMethods):
     _version: Version
 
     if TYPE_CHECKING:
-        grad: Any
 
-        @property
-        def grad_fn(self) -> Function | None: ...
-        @property
-        def requires_grad(self) -> bool: ...
-        @property
-        def _name(self) -> str: ...
         def clone(self) -> Any: ...
         def detach(self) -> Any: ...
         @classmethod
@@ -120,6 +111,72 @@ class Storage(TensorMethods):
         if not self.ndim:
             raise TypeError("a 0-d tensor has no length; its number is .item()")
         return self.shape[0]
+
+    # ---- its place in the graph
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient as a plain array, or None: see `explain_grad`."""
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._node is None:
+            if value is None:
+                return
+            raise GraphError("this tensor has no gradient: set requires_grad=True first")
+        if value is not None:
+            value = copied(value, self.dtype, self.backend)
+            if value.shape != self.shape:
+                raise ShapeError(f".grad = …: a gradient of shape {value.shape} for a tensor of shape {self.shape}")
+        self._node.grad = value
+
+    @property
+    def node(self) -> Node | None:
+        """This tensor's place in the graph, or None if it needs no gradient."""
+        return self._node
+
+    @property
+    def grad_fn(self) -> Function | None:
+        """The operation that made this tensor, or None for a leaf."""
+        return self._node if isinstance(self._node, Function) else None
+
+    @property
+    def _name(self) -> str:
+        return self._node.name if self._node is not None else "leaf"
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless an operation with a graph made it."""
+        return not isinstance(self._node, Function)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward computes a gradient for it or through it."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
+        """Ask for this leaf's gradient, or stop asking."""
+        if isinstance(self._node, Function):
+            if not requires_grad:
+                raise GraphError(
+                    f"requires_grad: this tensor is the result of {self._name}, only a leaf can stop asking; "
+                    "use detach() for a tensor without the graph"
+                )
+            return self
+        if not requires_grad:
+            self._node = None
+        elif self._node is None:
+            if not dtypes.is_floating(self.dtype):
+                raise DtypeError(
+                    f"requires_grad: only floats have gradients, this tensor is {self.dtype}; convert it with .float()"
+                )
+            self._node = Leaf(self.shape, self.dtype)
+        return self
 
     # ---- out of the tensor
 
@@ -252,144 +309,38 @@ class Storage(TensorMethods):
             setattr(twin, name, value)
         return twin
 
-    # ---- changes in place
+    # ---- operands
 
-    @contextlib.contextmanager
-    def writing(self, writer: str) -> Iterator[Array]:
-        """The array of a tensor without a graph, writable inside the block; the change is counted.
+    @classmethod
+    def _operands(cls, operation: str, *values: Any, floating: bool = False, number: bool = True) -> Any:
+        """Tensors and numbers in their common format; NotImplemented for what is neither.
 
-        Backward then refuses to use a value that was saved before and changed here, and names the writer.
+        Args:
+            operation: Name for messages.
+            *values: Tensors, arrays, lists and Python numbers.
+            floating: Make whole numbers float32.
+            number: Let Python numbers be; else they become 0-d tensors.
         """
-        if self.grad_fn is not None:
-            raise GraphError(
-                f"{writer}: this tensor is the result of {self._name} and other operations may need its numbers; "
-                "write into a clone(), or build the result with where, cat or stack"
-            )
-        try:
-            with self.backend.activate(), self.backend.unlocked(self._data) as array:
-                self._version.bump(writer)
-                yield array
-        except ValueError as error:
-            if "WRITEABLE" in str(error):
-                raise GraphError(f"{writer}: this tensor shares memory that must not be written; use clone()") from None
-            raise
-
-    def _write(self, writer: str, change: Callable[[Array], Any]) -> Any:
-        """A user's change in place; refused where a graph would not know of it."""
-        if self._node is not None and is_grad_enabled() and self.grad_fn is None:
-            raise GraphError(
-                f"{writer}: this leaf requires a gradient, and backward would not know of the change; "
-                "make it inside `with no_grad():`, or build the result with where, cat or stack"
-            )
-        with self.writing(writer) as array:
-            change(array)
-        return self
-
-    def _plain_value(self, writer: str, value: Any) -> Any:
-        """A number or array to write; a tensor with a graph is refused, since its gradient would be lost."""
-        if isinstance(value, Storage):
-            if value.requires_grad and is_grad_enabled():
-                raise GraphError(
-                    f"{writer}: the value requires a gradient, which would be lost in the change in place; "
-                    "write value.detach(), or build the result with where, cat or stack"
-                )
-            if value.backend is not self.backend and value.ndim:
-                raise DeviceError(f"{writer}: the value is on {value.device}, the tensor on {self.device}; use .to()")
-            value = value._data
-        elif not isinstance(value, (bool, int, float)):
-            value = copied(value, None, self.backend)
-        shared = is_array(value) and owner(value) is owner(self._data)
-        return copied(value, None, self.backend) if shared else value
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        plain, (*first, places) = self._plain_value("t[i] = v", value), self._index(index)
-
-        def change(array: Array) -> None:
-            try:
-                for stage in first:  # a view
-                    array = array[stage]
-                array[places] = plain
-            except ValueError as error:
-                raise ShapeError(f"t[i] = v: {error} (the tensor has shape {self.shape})") from None
-
-        self._write("t[i] = v", change)
-
-    def copy_(self: Self, source: Any) -> Self:
-        """Overwrite the numbers with those of another tensor or array, broadcast to this shape."""
-        if isinstance(source, Storage) and source.backend is not self.backend:
-            source = source.detach().to(device=self.backend)
-        plain = self._plain_value("copy_", source)
-        shape = getattr(plain, "shape", ())
-        if not _broadcastable(shape, self.shape):
-            raise ShapeError(f"copy_: numbers of shape {shape} do not fit into a tensor of shape {self.shape}")
-        return self._write("copy_", lambda array: array.__setitem__(..., plain))
-
-    def fill_(self: Self, value: float) -> Self:
-        """Overwrite every number with this one."""
-        return self._write("fill_", lambda array: array.fill(value))
-
-    def zero_(self: Self) -> Self:
-        """Overwrite every number with 0."""
-        return self._write("zero_", lambda array: array.fill(0))
-
-    def _update(self, writer: str, result: Any) -> Any:
-        """`x += y`: in place where there is no graph; with a graph the tensor goes on as the result of x + y."""
-        if result is NotImplemented:
-            return NotImplemented
-        if result.shape != self.shape:
-            raise ShapeError(
-                f"{writer}: the result has shape {result.shape}, which does not fit in place into {self.shape}"
-            )
-        if not dtypes.holds(self.dtype, result.dtype):
-            raise DtypeError(f"{writer}: the result is {result.dtype}, which does not fit in place into {self.dtype}")
-        if result._node is None or not is_grad_enabled():
-            return self._write(writer, lambda array: array.__setitem__(..., result._data))
-        if isinstance(self._node, Leaf):
-            return self._write(writer, lambda array: None)  # refuses
-        if self._version.shared:
-            raise GraphError(
-                f"{writer}: other tensors look into the same memory (a view, or detach()), and their graphs would not "
-                f"know of the change; write y = y {writer[0]} …, which makes a new tensor"
-            )
-        # nobody else sees the old numbers, so nothing is overwritten: what saved them still has them
-        result = result.to(self.dtype)
-        self._data, self._node, self._version = result._data, result._node, result._version
-        return self
-
-    def __iadd__(self, other: Any) -> Any:
-        return self._update("+=", self + other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._update("-=", self - other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self._update("*=", self * other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self._update("/=", self / other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self._update("**=", self**other)
-
-    def add_(self: Self, other: Any, *, alpha: float = 1) -> Self:
-        """Add in place: `x += alpha·other`."""
-        return self._update("+=", self + (other if alpha == 1 else other * alpha))
-
-    def sub_(self: Self, other: Any, *, alpha: float = 1) -> Self:
-        """Subtract in place: `x -= alpha·other`."""
-        return self._update("-=", self - (other if alpha == 1 else other * alpha))
-
-    def mul_(self: Self, other: Any) -> Self:
-        """Multiply in place."""
-        return self._update("*=", self * other)
-
-    def div_(self: Self, other: Any) -> Self:
-        """Divide in place."""
-        return self._update("/=", self / other)
-
-    def clamp_(self: Self, min: float | None = None, max: float | None = None) -> Self:
-        """Hold each element between `min` and `max`, in place."""
-        return self._update("clamp_", self.clamp(min, max))
+        home = next((v.backend for v in values if isinstance(v, Storage)), None)
+        operands: list[Any] = []
+        for value in values:
+            if isinstance(value, np.generic):
+                value = value.item()
+            if not isinstance(value, (Storage, bool, int, float)):
+                if not is_array(value) and not isinstance(value, (list, tuple)):
+                    return NotImplemented
+                value = cls._made(copied(value, None, home), None, Version())
+            operands.append(value)
+        dtype = dtypes.result_type(*((v.dtype, v.ndim) if isinstance(v, Storage) else v for v in operands))
+        if floating and not dtypes.is_floating(dtype):
+            dtype = dtypes.DEFAULT
+        for i, value in enumerate(operands):
+            if isinstance(value, Storage):
+                if value.dtype != dtype:
+                    operands[i] = value.to(dtype)
+            elif not number:
+                operands[i] = cls._made(copied(value, dtype, home), None, Version())
+        return operands
 
 
 def copied(data: Any, dtype: Any, device: str | Backend | None) -> Array:
@@ -439,7 +390,3 @@ def _holds_float64(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, (np.ndarray, np.generic))
-
-
-def _broadcastable(shape: Shape, target: Shape) -> bool:
-    return len(shape) <= len(target) and all(a in (1, b) for a, b in zip(shape[::-1], target[::-1]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_cnn import nn, random
 from tinygrad_cnn.autograd import Tensor
-from tinygrad_cnn.models.sizes import output_shape
+from tinygrad_cnn.models.sizes import check_images, output_shape
 
 VARIANTS = ("modern",)
 
@@ -93,6 +93,7 @@ class LeNet5(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of the classes: (N, C, H, W) images -> (N, num_classes)."""
+        check_images("LeNet5", x, self.input_shape)
         x = self.features(x)  # (N, 1, 28, 28) -> (N, 16, 5, 5)
         x = x.flatten(1)  # -> (N, 400)
         return self.classifier(x)  # -> (N, 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tinygrad_cnn import nn
+from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.shapes import ShapeError, Window
 
 
@@ -34,9 +35,31 @@ def output_shape(model: str, layers: Mapping[str, nn.Module], shape: tuple[int, 
             H, W = window.out(H, W)
         except ShapeError as error:
             raise ShapeError(
-                f"{model}: images of {shape[1]}×{shape[2]} are too small: layer {name} gets {H}×{W} pixels "
-                f"({error}); "
+                f"{model}: images of {shape[1]}×{shape[2]} are too small: layer {name} gets {H}×{W} pixels ({error}); "
                 f"enlarge them first (data.transforms.Resize or Pad)"
             ) from None
         C = getattr(layer, "out_channels", C)
     return C, H, W
+
+
+def check_images(model: str, x: Tensor, shape: tuple[int, int, int]) -> None:
+    """Refuse images of another shape than the model was made for.
+
+    Args:
+        model: Its name, for the message.
+        x: (N, C, H, W) images.
+        shape: (C, H, W) it was made for.
+
+    Raises:
+        ShapeError: With the way to make the two agree.
+    """
+    if x.shape[1:] == shape:
+        return
+    C, H, W = shape
+    if x.shape == shape:
+        advice = "add a batch of one with x[None]"
+    elif x.ndim == 4 and x.shape[1] == C:
+        advice = f"resize them (data.transforms.Resize(({H}, {W}))), or make the model with image_size={x.shape[2:]}"
+    else:
+        advice = f"images are (N, C, H, W); in_channels={C} and image_size={(H, W)} are given when the model is made"
+    raise ShapeError(f"{model}: made for images (N, {C}, {H}, {W}), x is {x.shape}; {advice}")

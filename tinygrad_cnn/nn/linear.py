@@ -122,5 +122,5 @@ class Identity(Module):
         super().__init__()
 
     def forward(self, x: Any) -> Any:
-        """X as it is."""
+        """Return x as it is."""
         return x

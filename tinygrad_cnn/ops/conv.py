@@ -35,7 +35,9 @@ class Conv2d(Function):
             )
         kernel = (sizes["R"], sizes["S"])
         self.window: Window = window(kernel, self.stride, self.padding, self.dilation)
-        self.window.out(sizes["H"], sizes["W"])  # refuses a kernel larger than the padded image
+        self.window.out(
+            sizes["H"], sizes["W"], operation=f"conv2d: x {shapes[0]}, kernel {kernel}"
+        )  # refuses a kernel larger than the padded image
         return sizes
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -43,5 +45,4 @@ class Conv2d(Function):
         return kernels.conv2d_forward(x, weight, bias, self.window, self.groups)
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        gradients = kernels.conv2d_backward(dy, **self.saved, window=self.window, groups=self.groups, needs=self.needs)
-        return gradients[: len(self.parents)]
+        return kernels.conv2d_backward(dy, **self.saved, window=self.window, groups=self.groups, needs=self.needs)

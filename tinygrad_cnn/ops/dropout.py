@@ -29,7 +29,7 @@ class Dropout(Function):
         return self.thin(dy)
 
     def thin(self, x: Array) -> Array:
-        """X with the dropped elements 0; the same ones for x and for its gradient."""
+        """Set the dropped elements to 0; the same ones in x and in its gradient."""
         if self.p == 1:
             return x * 0
         return x * kernels.dropout_keep(x, self.p, self.seed, self.offset) * (1 / (1 - self.p))

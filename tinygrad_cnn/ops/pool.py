@@ -29,7 +29,7 @@ class Pool2d(Function):
                     f"{self.name}: padding {before} is more than half of the kernel ({kernel}): "
                     "windows would lie in the padding alone"
                 )
-        self.window.out(sizes["H"], sizes["W"])
+        self.window.out(sizes["H"], sizes["W"], operation=f"{self.name}: x {shapes[0]}, kernel {self.window.kernel}")
         return sizes
 
     def attributes(self) -> dict[str, Any]:

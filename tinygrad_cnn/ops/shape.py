@@ -13,6 +13,16 @@ from tinygrad_cnn.shapes import Shape, ShapeError
 Array = Any
 
 
+class Clone(Function):
+    """The same numbers elsewhere."""
+
+    def forward(self, x: Array) -> Array:
+        return x.copy()
+
+    def backward(self, dy: Array) -> Array:
+        return dy
+
+
 @dataclass(eq=False)
 class Reshape(Function):
     """The same numbers in the same order, in another shape."""

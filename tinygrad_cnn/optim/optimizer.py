@@ -54,6 +54,8 @@ class Optimizer:
             raise TypeError(f"{self.name}: params must be a list of tensors, not one Tensor; write [tensor]")
         if isinstance(params, dict):
             raise TypeError(f"{self.name}: params must be a list of groups, not one dict; write [group]")
+        if hasattr(params, "parameters"):
+            raise TypeError(f"{self.name}: params must be tensors, not a whole model; write model.parameters()")
         given: list[Any] = list(params)
         if not given:
             raise ValueError(

@@ -19,7 +19,7 @@ Array = Any
 
 @kernel("pad_forward")
 def pad(x: Array, pads: tuple[tuple[int, int], ...], value: float = 0) -> Array:
-    """X with `pads` (before, behind) pixels of `value` around its last axes."""
+    """Add `pads` (before, behind) pixels of `value` around the last axes of x."""
     if not any(map(any, pads)):
         return x
     xp = namespace(x)
@@ -32,7 +32,7 @@ def pad(x: Array, pads: tuple[tuple[int, int], ...], value: float = 0) -> Array:
 
 @kernel("unpad")
 def unpad(x: Array, pads: tuple[tuple[int, int], ...]) -> Array:
-    """X without `pads` pixels around its last axes: the way back of `pad`."""
+    """Cut `pads` pixels off the last axes of x: the way back of `pad`."""
     sizes = x.shape[-len(pads) :]
     return x[(..., *(slice(before, n - behind) for n, (before, behind) in zip(sizes, pads)))]
 

@@ -497,6 +497,12 @@ class StandinBackend(backends.Backend):
     def to_numpy(self, array: Any) -> np.ndarray:
         return array.get()
 
+    def writable(self, array):
+        return True
+
+    def readonly(self, array):
+        return array
+
     def lock(self, array: Any) -> Any:
         return array
 

@@ -204,7 +204,7 @@ def test_values_with_a_graph_are_not_written():
 
 def test_expanded_memory_is_not_written():
     t = tcnn.zeros(1).expand(3)
-    with pytest.raises(ValueError, match=r"share one memory cell; clone\(\)"):
+    with pytest.raises(tcnn.GraphError, match=r"share one memory cell; clone\(\)"):
         t += 1
 
 

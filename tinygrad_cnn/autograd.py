@@ -67,7 +67,7 @@ class Tensor(InPlace):
         requires_grad: bool = False,
     ) -> None:
         self._data = copied(data, dtype, device)
-        self._node = None
+        self._node = self._frozen = None
         self._origin = origin_of("copied with Tensor(...)", (data,)) if isinstance(data, Tensor) else None
         self._version = Version()
         if requires_grad:
@@ -78,6 +78,7 @@ class Tensor(InPlace):
         """A tensor around an array as it is; the quick way in, for results of operations."""
         tensor = Tensor.__new__(Tensor)
         tensor._data, tensor._node, tensor._version, tensor._origin = data, node, version, origin
+        tensor._frozen = None
         return tensor
 
     # ---- copies and moves
@@ -178,8 +179,13 @@ def apply(operation: Function, *inputs: Any) -> Any:
     Returns:
         A tensor; a tuple of tensors if `forward` returned several arrays, of which the first has the gradient.
     """
+    if not isinstance(operation, Function) or operation.input_shapes:
+        raise GraphError(
+            f"apply: {operation!r} is no unused operation: give each call an instance of its own, apply(Square(), x)"
+        )
     nodes = tuple(t._node if isinstance(t, Tensor) else None for t in inputs)
-    arrays = [t._data if isinstance(t, Tensor) else t for t in inputs]
+    # no operation changes its inputs, not even a student's
+    arrays = [t.backend.readonly(t._data) if isinstance(t, Tensor) else t for t in inputs]
     operation.input_shapes = tuple([a.shape if isinstance(t, Tensor) else None for a, t in zip(arrays, inputs)])
     backend = _common_backend(operation, inputs)
     recording = operation.differentiable and is_grad_enabled() and any(n is not None for n in nodes)
@@ -230,7 +236,7 @@ def walk_back(
         if isinstance(node, Function) and not needed.isdisjoint(node.parents):
             node.check_unchanged()
             with backend_of(dy).activate():
-                for parent, dx in zip(node.parents, node.gradients(dy)):
+                for parent, dx in zip(node.parents, node.gradients(_locked_view(dy))):
                     if parent is not None and parent in needed and dx is not None:
                         gradients.add(parent, dx)
             if not retain_graph:
@@ -337,7 +343,7 @@ def from_numpy(array: Array) -> Tensor:
     if not is_array(array) or isinstance(array, np.generic):
         raise TypeError(f"from_numpy: {type(array).__name__} is not an array; use Tensor(...)")
     dtypes.as_dtype(array.dtype)
-    return Tensor._made(array, None, Version())
+    return Tensor._made(array, None, Version(protected=not backend_of(array).writable(array)))
 
 
 def _common_backend(operation: Function, inputs: Sequence[Any]) -> Backend:
@@ -358,8 +364,10 @@ def _common_backend(operation: Function, inputs: Sequence[Any]) -> Backend:
 
 def _wrap(operation: Function, array: Array, inputs: Sequence[Any], with_node: bool) -> Tensor:
     """A tensor around one result of an operation, locked, and with the version of the memory it lies in."""
-    if not is_array(array) or isinstance(array, np.generic):  # NumPy reduces 0-d arrays to scalars
+    if isinstance(array, (np.generic, bool, int, float)):  # NumPy reduces 0-d arrays to scalars
         array = np.asarray(array)
+    if not is_array(array):
+        raise GraphError(f"{operation.name}.forward returned {type(array).__name__}, not an array; forgot `return`?")
     version = None
     if (home := owner(array)) is not array or any(array is t._data for t in inputs if isinstance(t, Tensor)):
         for tensor in inputs:

@@ -60,6 +60,14 @@ class Backend:
         array.flags.writeable = False
         return array
 
+    def writable(self, array: Any) -> bool:
+        """Whether the array may be written into."""
+        return bool(array.flags.writeable)
+
+    def readonly(self, array: Any) -> Any:
+        """The array, or a view of it, that cannot be written into."""
+        return self.lock(array.view()) if array.flags.writeable else array
+
     @contextlib.contextmanager
     def unlocked(self, array: Any) -> Iterator[Any]:
         """The array, writable inside the block: for the package's own counted in-place changes."""
@@ -122,6 +130,14 @@ class CudaBackend(Backend):
 
     def lock(self, array: Any) -> Any:
         """CuPy has no read-only arrays; the array as it is."""
+        return array
+
+    def writable(self, array: Any) -> bool:
+        """Always."""
+        return True
+
+    def readonly(self, array: Any) -> Any:
+        """The array as it is."""
         return array
 
     @contextlib.contextmanager
@@ -199,6 +215,24 @@ def register(kind: str, factory: Callable[[int], Backend], array_type: type, loc
 def kinds() -> tuple[str, ...]:
     """The kinds of devices there are."""
     return tuple(_FACTORIES)
+
+
+def is_device(target: Any) -> bool:
+    """Whether the argument of a `.to(...)` means a device; else it means a number format.
+
+    Raises:
+        DeviceError: For a name that is neither.
+
+    >>> is_device("cuda:1"), is_device("float16")
+    (True, False)
+    """
+    if isinstance(target, str) and target.partition(":")[0] not in _FACTORIES:
+        try:
+            np.dtype(target)
+        except TypeError:
+            raise DeviceError(f'"{target}" is neither a device ({", ".join(_FACTORIES)}) nor a number format') from None
+        return False
+    return isinstance(target, (str, Backend))
 
 
 def get(device: str | Backend | None = None) -> Backend:

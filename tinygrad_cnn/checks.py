@@ -63,6 +63,13 @@ def gradcheck(
             raise DtypeError(f"gradcheck: input {i} is {t.dtype}; differences need float64: use .double()")
     rng = generator or Generator(seed=0)
     outputs = _outputs(fn, arguments)
+    again = _outputs(fn, arguments)
+    if any(
+        a.shape != b.shape or not np.array_equal(a.numpy(), b.numpy(), equal_nan=True) for a, b in zip(outputs, again)
+    ):
+        raise GradcheckError(
+            "gradcheck: fn gives other results the second time, so no slope can be measured; is it random?"
+        )
     cotangents = [rng.normal(output.shape) for output in outputs]
     differentiable = [(o, v) for o, v in zip(outputs, cotangents) if o.requires_grad]
     if not differentiable:

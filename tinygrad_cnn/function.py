@@ -28,12 +28,13 @@ class GraphError(RuntimeError):
 class Version:
     """How often memory was changed in place, and by whom last; shared by all tensors that look into it."""
 
-    __slots__ = ("count", "shared", "writer")
+    __slots__ = ("count", "protected", "shared", "writer")
 
-    def __init__(self) -> None:
+    def __init__(self, protected: bool = False) -> None:
         self.count = 0
         self.writer = ""
         self.shared = False
+        self.protected = protected  # the memory is somebody else's, who made it read-only
 
     def bump(self, writer: str) -> None:
         """Note one change."""
@@ -96,6 +97,11 @@ class Saved(dict[str, Array]):
 
     def __getattr__(self, name: str) -> Array:
         return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise GraphError(f"self.saved.{name} = …: keep a value for backward with self.save({name}=…)")
+
+    __setitem__ = __setattr__
 
 
 class Needs:
@@ -222,8 +228,10 @@ class Function(Node):
     def gradients(self, dy: Array) -> tuple[Array | None, ...]:
         """`backward`, with its result checked: one gradient per input, each of the input's shape."""
         gradients = self.backward(dy)
-        if not isinstance(gradients, tuple):
-            gradients = (gradients,)
+        gradients = tuple(gradients) if isinstance(gradients, (tuple, list)) else (gradients,)
+        if all(g is None for g in gradients):
+            wanting = ", ".join(self.input_name(i) for i, need in enumerate(self.needs.flags) if need)
+            raise GraphError(f"{self.name}.backward returned no gradient, but {wanting} wants one; forgot `return`?")
         absent = gradients[len(self.parents) :]  # of inputs that were not given, such as a bias
         if absent and len(gradients) <= len(self.input_names) and all(g is None for g in absent):
             gradients = gradients[: len(self.parents)]

@@ -32,15 +32,17 @@ class InPlace(Storage):
         if self.grad_fn is not None:
             raise GraphError(
                 f"{writer}: this tensor is the result of {self._name} and other operations may need its numbers; "
-                "write into a clone(), or build the result with where, cat or stack"
+                "write into its detach().clone(), or build the result with where, cat or stack"
             )
+        if self._version.protected:
+            raise GraphError(f"{writer}: this tensor shares memory that must not be written; use clone()")
         try:
             with self.backend.activate(), self.backend.unlocked(self._data) as array:
                 self._version.bump(writer)
                 yield array
         except ValueError as error:
-            if "WRITEABLE" in str(error):
-                raise GraphError(f"{writer}: this tensor shares memory that must not be written; use clone()") from None
+            if "share one memory cell" in str(error):
+                raise GraphError(f"{writer}: {error}") from None
             raise
 
     def _write(self, writer: str, change: Callable[[Array], Any]) -> Any:
@@ -77,7 +79,8 @@ class InPlace(Storage):
             try:
                 for stage in first:  # a view
                     array = array[stage]
-                array[places] = plain
+                single = is_array(plain) and plain.ndim and plain.size == 1  # into one place, too, as in PyTorch
+                array[places] = plain.reshape(()) if single else plain
             except ValueError as error:
                 raise ShapeError(f"t[i] = v: {error} (the tensor has shape {self.shape})") from None
 

@@ -25,10 +25,11 @@ Self = TypeVar("Self", bound="Storage")
 class Storage(TensorMethods):
     """The memory of a tensor, and its place in the graph (`_node`), which the changes in place have to ask."""
 
-    __slots__ = ("__weakref__", "_data", "_node", "_origin", "_version")
+    __slots__ = ("__weakref__", "_data", "_frozen", "_node", "_origin", "_version")
 
     _data: Array
     _node: Node | None
+    _frozen: Node | None  # the node of a leaf that stopped asking for its gradient, for when it asks again
     _origin: Origin | None
     _version: Version
 
@@ -117,11 +118,13 @@ class Storage(TensorMethods):
     @property
     def grad(self) -> Array | None:
         """The gradient as a plain array, or None: see `explain_grad`."""
-        return None if self._node is None else self._node.grad
+        node = self._node or self._frozen
+        return None if node is None else node.grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if self._node is None:
+        node = self._node or self._frozen
+        if node is None:
             if value is None:
                 return
             raise GraphError("this tensor has no gradient: set requires_grad=True first")
@@ -129,7 +132,7 @@ class Storage(TensorMethods):
             value = copied(value, self.dtype, self.backend)
             if value.shape != self.shape:
                 raise ShapeError(f".grad = …: a gradient of shape {value.shape} for a tensor of shape {self.shape}")
-        self._node.grad = value
+        node.grad = value
 
     @property
     def node(self) -> Node | None:
@@ -169,13 +172,15 @@ class Storage(TensorMethods):
                 )
             return self
         if not requires_grad:
-            self._node = None
+            self._frozen, self._node = self._node or self._frozen, None
         elif self._node is None:
             if not dtypes.is_floating(self.dtype):
                 raise DtypeError(
                     f"requires_grad: only floats have gradients, this tensor is {self.dtype}; convert it with .float()"
                 )
-            self._node = Leaf(self.shape, self.dtype)
+            frozen = self._frozen
+            fits = frozen is not None and (frozen.shape, frozen.dtype) == (self.shape, self.dtype)
+            self._node = frozen if fits else Leaf(self.shape, self.dtype)
         return self
 
     # ---- out of the tensor
@@ -259,9 +264,7 @@ class Storage(TensorMethods):
         for target in targets:
             if isinstance(target, Storage):
                 dtype, device = target.dtype, target.backend
-            elif isinstance(target, Backend) or (
-                isinstance(target, str) and target.partition(":")[0] in backends.kinds()
-            ):
+            elif backends.is_device(target):
                 device = target
             else:
                 dtype = target
@@ -301,10 +304,10 @@ class Storage(TensorMethods):
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin._data = copied(self._data, None, self.backend)
-        twin._version, twin._origin, twin._node = Version(), None, None
-        if self._node is not None:
-            twin._node = Leaf(self.shape, self.dtype)
-            twin._node.grad = None if self.grad is None else copied(self.grad, None, self.backend)
+        twin._version, twin._origin, twin._node, twin._frozen = Version(), None, None, None
+        twin.requires_grad_(self.requires_grad)
+        if self.grad is not None and twin._node is not None:
+            twin._node.grad = copied(self.grad, None, self.backend)
         for name, value in getattr(self, "__dict__", {}).items():
             setattr(twin, name, value)
         return twin

@@ -45,8 +45,7 @@ class Kernel:
         override = _overrides.get().get(self.name)
         if override is not None:
             result = override(*args, **kwargs)
-            if result is NotImplemented:
-                raise KernelError(f"{self.name}: the function given to kernels.use() returned NotImplemented")
+            self._check_override(result)
             return result
         array = next((a for a in args if is_array(a)), None)
         sets = _REFERENCE if array is None else backend_of(array).kernel_sets
@@ -57,6 +56,21 @@ class Kernel:
                 if result is not NotImplemented:
                     return result
         raise KernelError(f"{self.name}: none of {list(self.implementations)} takes these arguments on {sets[0]}")
+
+    def _check_override(self, result: Any) -> None:
+        """Refuse what the reference, by its annotation, never returns: the usual slips of a first kernel."""
+        wanted = str(getattr(self.implementations.get("reference"), "__annotations__", {}).get("return", ""))
+        given = f"{self.name}: the function given to kernels.use() returned"
+        if result is NotImplemented:
+            raise KernelError(f"{given} NotImplemented")
+        if wanted == "None" and result is not None:
+            raise KernelError(f"{given} {type(result).__name__}; it must change its arguments in place, return nothing")
+        if wanted not in ("None", "") and result is None:
+            raise KernelError(f"{given} None; forgot `return`?")
+        if wanted.startswith("tuple["):
+            size = None if "..." in wanted else wanted.count(",") + 1
+            if not isinstance(result, tuple) or (size is not None and len(result) != size):
+                raise KernelError(f"{given} {type(result).__name__}; the reference returns {wanted}")
 
 
 def kernel(name: str, backend: str = "reference") -> Callable[[F], F]:
@@ -114,8 +128,10 @@ def use(**functions: Callable[..., Any]) -> Iterator[None]:
     ...     tcnn.tensor([-1.0, 2.0]).relu().tolist()
     [0.10000000149011612, 2.0]
     """
-    for name in functions:
+    for name, function in functions.items():
         get(name)
+        if not callable(function):
+            raise KernelError(f"use: {name}={function!r} must be a function")
     token = _overrides.set({**_overrides.get(), **functions})
     try:
         yield

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from tinygrad_cnn import backends
 from tinygrad_cnn.autograd import Tensor
-from tinygrad_cnn.backends import Backend
 from tinygrad_cnn.dtypes import DtypeError, as_dtype, is_floating
 from tinygrad_cnn.nn import saving
 from tinygrad_cnn.nn.parameter import Parameter, zero_gradients
@@ -182,7 +181,7 @@ class Module(ModuleTree):
         for arg in args:
             if isinstance(arg, Tensor):
                 device, dtype = arg.backend, arg.dtype
-            elif isinstance(arg, Backend) or (isinstance(arg, str) and arg.partition(":")[0] in backends.kinds()):
+            elif backends.is_device(arg):
                 device = arg
             elif arg is not None:
                 dtype = arg

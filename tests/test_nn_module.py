@@ -188,7 +188,7 @@ def test_forgetting_super_init_is_explained():
         (lambda m: m.train("yes"), ValueError, "mode must be True or False"),
         (lambda m: m.register_forward_hook(None), TypeError, "a hook must be a function"),
         (lambda m: m.to("int32"), TypeError, "dtype must be a floating one, not int32"),
-        (lambda m: m.to("nonsense"), TypeError, "nonsense"),
+        (lambda m: m.to("nonsense"), tcnn.DeviceError, "nonsense"),
         (lambda m: nn.Module()(1), NotImplementedError, r"Module has no forward\(self, x\)"),
     ],
 )

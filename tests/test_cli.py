@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import tinygrad_cnn
-from tinygrad_cnn.cli import app, console, doctor
+from tinygrad_cnn import data, models
+from tinygrad_cnn.about import install
+from tinygrad_cnn.cli import app, console, doctor, recipes
 from tinygrad_cnn.cli.console import many
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.viz import render
@@ -62,8 +64,19 @@ def test_train_help_has_all_options_with_defaults(call):
     text = " ".join(call("train", "--help").stdout.replace("│", " ").split())
     for option in ("data", "data-dir", "epochs", "batch-size", "lr", "optimizer", "seed", "device", "out", "resume"):
         assert f"--{option}" in text
-    for words in ("20 for digits, 3 for mnist", "no download", "tinygrad-cnn train lenet5 --data mnist", "Ctrl-C"):
+    for words in ("20 for digits", "3 for mnist", "no download", "tinygrad-cnn train lenet5 --data mnist", "Ctrl-C"):
         assert words in text
+
+
+def test_help_lists_what_there_is(call, monkeypatch):
+    text = " ".join(call("train", "--help").stdout.replace("│", " ").split())
+    for name in (*data.available(), *recipes.OPTIMIZERS, *models.available()):
+        assert name in text
+    for name, rate in recipes.LEARNING_RATES.items():
+        assert f"{rate:g} for {name}" in text
+    usage = call("predict", "--help").stdout
+    assert "IMAGE" in usage
+    assert "......" not in usage
 
 
 def test_version(call):
@@ -96,6 +109,9 @@ assert not [name for name in heavy if name in sys.modules], [name for name in he
         (["trian"], ["trian", "Did you mean 'train'"]),
         (["train", "lenet"], ["lenet", "did you mean lenet5?"]),
         (["train", "--data", "mnits"], ["mnits", "did you mean mnist?"]),
+        (["train", "--data", ""], ["--data", "choose one of: digits, mnist"]),
+        (["train", "--optimizer", ""], ["--optimizer", "choose one of: sgd, adam"]),
+        (["train", ""], ["model", "choose one of: lenet5"]),
         (["train", "--optimizer", "adamm"], ["adamm", "did you mean adam?"]),
         (["train", "--epochs", "0"], ["--epochs"]),
         (["train", "--epochs", "many"], ["--epochs", "integer"]),
@@ -108,7 +124,7 @@ assert not [name for name in heavy if name in sys.modules], [name for name in he
         (["summary"], ["MODEL"]),
         (["summary", "lenet5", "--input-shape", "3x32"], ["3x32", "3x32x32"]),
         (["summary", "lenet5", "--format", "markdwon"], ["did you mean markdown?"]),
-        (["graph", "lenet5", "--level", "layer"], ["layer", "op, module"]),
+        (["graph", "lenet5", "--level", "layer"], ["layer", "choose one of: op, module"]),
         (["graph", "lenet5", "--out", "x.jpg"], ["x.jpg", ".svg"]),
         (["predict"], ["IMAGE"]),
     ],
@@ -207,6 +223,28 @@ def test_ctrl_c_before_the_training_ends_with_130(call, monkeypatch):
     assert "stopped by Ctrl-C" in result.stderr
 
 
+@pytest.mark.parametrize("module", ["tinygrad_cnn.cli.console", "tinygrad_cnn.cli.app"])
+def test_ctrl_c_while_the_program_starts_is_no_traceback(module):
+    """As if the signal came while this module is imported, or while the arguments are read."""
+    code = f"""
+import importlib, runpy, sys
+if {module!r}.endswith("app"):
+    from tinygrad_cnn.cli import app
+    sys.modules["tinygrad_cnn.cli.app"].prepare = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+else:
+    class Interrupt:
+        def find_spec(self, name, path, target=None):
+            if name == {module!r}:
+                raise KeyboardInterrupt
+    sys.meta_path.insert(0, Interrupt())
+sys.argv = ["tinygrad-cnn", "--version"]
+runpy.run_module("tinygrad_cnn", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_names_may_be_written_in_other_ways(call):
     assert call("summary", "LeNet-5").stdout == call("summary", "lenet5").stdout
 
@@ -241,6 +279,24 @@ def test_graph_is_written_where_it_is_asked_for(call, tmp_path):
     assert "7×3×32×32" in (tmp_path / "x.dot").read_text(encoding="utf-8")
 
 
+def test_what_cannot_be_written_is_named_with_a_remedy(call, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = call("graph", "lenet5", "--out", "file/x.svg")
+    assert result.exit_code == 1
+    assert "file cannot be written: " in result.stderr
+    assert result.stderr.rstrip().endswith("choose another place with --out")
+    (tmp_path / "runs").write_text("")
+    for out in ([], ["--out", "file/run"]):
+        result = call("train", *out)
+        assert result.exit_code == 1
+        assert "choose another place with --out" in result.stderr
+
+
+def test_a_closed_pipe_is_not_taken_for_a_full_disk(tmp_path):
+    with pytest.raises(BrokenPipeError), console.writing(tmp_path, "buy a larger one"):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
 def test_graph_without_graphviz_says_what_to_do(call, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(render, "renderers", list)
     result = call("graph", "lenet5")
@@ -261,7 +317,7 @@ def test_doctor_says_what_is_missing(call, monkeypatch):
     monkeypatch.setattr(doctor, "installed", lambda name: None)
     monkeypatch.setattr(render, "renderers", list)
     text = call("doctor").stdout
-    assert "pip install 'tinygrad-cnn[demo]'" in text
+    assert install("demo") in text
     assert "to draw graphs" in text
 
 
@@ -297,6 +353,19 @@ def test_doctor_shows_the_gpu(monkeypatch):
     ((_, text, _),) = doctor.gpu()
     assert "--device cuda" in text
     assert "total 8.0 GB" in text
+
+
+def test_doctor_lists_data_not_empty_folders(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_CNN_DATA", str(tmp_path))
+    (tmp_path / "cifar10" / "empty").mkdir(parents=True)
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / ".train.gz.1-ab.part").write_text("half")
+    ((_, text, _),) = doctor.data_files()
+    assert "nothing downloaded yet" in text
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    (tmp_path / "MNIST" / "raw" / "labels").write_text("all")
+    ((_, text, _),) = doctor.data_files()
+    assert f"{tmp_path}: MNIST (" in text
 
 
 def test_doctor_without_a_known_blas_or_proc(monkeypatch):

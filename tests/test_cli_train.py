@@ -17,7 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tinygrad_cnn import TinygradCnnWarning, data, models, training
-from tinygrad_cnn.cli import app, images, recipes, runs
+from tinygrad_cnn.about import install
+from tinygrad_cnn.cli import app, images, pictures, recipes, runs
 from tinygrad_cnn.cli.train import download_bar
 from tinygrad_cnn.training import History, checkpoint
 from tinygrad_cnn.viz import render
@@ -52,7 +53,7 @@ def here(tmp_path, monkeypatch):
 def test_a_run_leaves_everything_it_promises(trained):
     run, _ = trained
     assert {path.name for path in run.iterdir()} == {
-        *PICTURES, "graph.svg", "report.html", "history.json", "config.json", "checkpoints",
+        *PICTURES, "example.png", "graph.svg", "report.html", "history.json", "config.json", "checkpoints",
     }  # fmt: skip
     for name in PICTURES:
         with Image.open(run / name) as picture:
@@ -88,7 +89,9 @@ def test_the_end_says_where_things_are_and_what_to_try(trained):
     for name in (*PICTURES, "report.html", "graph.svg", "history.json", "checkpoints/"):
         assert name in output
     assert re.search(r"evaluate .*first run", output)
-    assert re.search(r"predict my_digit\.png --run .*first run", output)
+    assert re.search(r"predict '?.*first run.example\.png'?\n", output)
+    assert re.search(r"test loss \d\.\d+  test accuracy [\d.]+ %", output)
+    assert "val_" not in output
     assert "1 epoch of 45 steps" in output
     assert "61,706 parameters" in output
     assert "images/s" in output
@@ -102,6 +105,31 @@ def test_the_page_shows_the_pictures_and_the_numbers(trained):
     assert sorted(sources) == sorted([*PICTURES, "graph.svg"])
     assert all((run / source).is_file() for source in sources)
     assert "http" not in page  # works offline
+    assert "nothing was chosen by looking at the test images" in page
+    assert "are shifted at random and are measured during the epoch" in page
+    assert "shifted" not in pictures.about_numbers(augmented=False)
+
+
+def test_the_example_is_a_test_image_and_can_be_predicted(trained):
+    run, output = trained
+    test = data.load("digits").test
+    image, done = images.read_picture(run / "example.png", data.catalogue.DIGITS)
+    np.testing.assert_allclose(image, test[0][0], atol=0.02)
+    assert done == []
+    assert re.search(rf"example, class {test[0][1]} +example\.png", output)
+    result = call("predict", run / "example.png")  # the run is the one the picture lies in
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{run}: lenet5")
+
+
+def test_the_example_of_a_colour_data_set_has_its_colours(here):
+    info = data.catalogue.CIFAR10
+    raw = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
+    steps = data.transforms.Compose([data.transforms.ToTensor(), data.transforms.Normalize(info.mean, info.std)])
+    test = data.datasets.ImageDataset(raw, [3], transform=steps)
+    left = pictures.example(here, data.DataSplit(None, test, info.classes, info))
+    assert left == {"example, class cat": here / "example.png"}
+    np.testing.assert_array_equal(np.asarray(Image.open(here / "example.png")), raw[0])
 
 
 def test_evaluate_measures_what_the_training_measured(trained):
@@ -206,6 +234,8 @@ def test_a_finished_run_is_not_trained_further(trained, here):
     (here / "run" / "filters.png").unlink()
     result = call("train", "--resume", "run")
     assert result.exit_code == 0
+    assert "this run has finished its 1 epoch; for more, start a new one: " in result.stdout
+    assert "train lenet5 --epochs 2\n" in result.stdout
     assert (here / "run" / "history.json").read_bytes() == before
     assert (here / "run" / "filters.png").exists()  # pictures are made again
 
@@ -214,8 +244,14 @@ def test_resume_takes_no_other_settings(trained):
     run, _ = trained
     result = call("train", "--resume", run, "--epochs", 3, "--lr", 0.1, "--out", "x")
     assert result.exit_code == 2
-    assert "--epochs, --lr, --out" in " ".join(result.stderr.replace("│", " ").split())
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert "leave out --epochs, --lr, --out; this run has finished its 1 epoch" in said
     assert call("train", "alexnet", "--resume", run).exit_code == 2
+
+
+def test_a_finished_run_of_other_data_says_so_in_the_command():
+    said = runs.finished({"model": "lenet5", "data": "mnist", "epochs": 20})
+    assert said.endswith("train lenet5 --data mnist --epochs 30")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
@@ -269,6 +305,25 @@ def test_an_interruption_says_how_to_go_on(here, monkeypatch, signum, status):
     assert len(History.load(here / "a run" / "history.json")) == 1
 
 
+@pytest.mark.parametrize("what", ["history.json", "learning_curves.png"])
+def test_a_full_disk_after_the_training_names_the_file_and_what_to_do(trained, here, monkeypatch, what):
+    from matplotlib.figure import Figure
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    shutil.copytree(trained[0], here / "run")
+    if what == "history.json":
+        monkeypatch.setattr(os, "replace", full)
+    else:
+        monkeypatch.setattr(Figure, "savefig", full)
+    result = call("train", "--resume", "run")
+    assert result.exit_code == 1
+    place = Path("run") / what if what == "history.json" else Path("run")
+    assert result.stderr.startswith(f"error: {place} cannot be written: No space left on device; the training is safe")
+    assert "train --resume run" in result.stderr
+
+
 def test_downloads_are_announced_and_counted(capsys):
     with download_bar() as progress:
         progress("images.gz", 0, None)
@@ -311,7 +366,8 @@ def test_without_matplotlib_and_graphviz_the_training_is_not_lost(trained, here,
     result = call("train", "--resume", "run")
     assert result.exit_code == 0
     assert "no figures" in result.stdout
-    assert "pip install 'tinygrad-cnn[demo]'" in result.stdout
+    assert install("demo") in result.stdout
+    assert "predict my_picture.png --run run" in result.stdout  # there is no example without Pillow's pictures
     assert {path.name for path in (here / "run").iterdir()} == {
         "graph.dot", "report.html", "history.json", "config.json", "checkpoints",
     }  # fmt: skip
@@ -362,12 +418,41 @@ def test_predict_prints_probabilities_as_bars(trained, here):
     assert [line.count("█") for line in lines] == pytest.approx([0.3 * share for share in shares], abs=0.6)
 
 
-@pytest.mark.parametrize(("name", "words"), [("no.png", "no picture no.png"), ("text.png", "Pillow can read")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no.png", "no picture no.png; any picture will do, draw one with a paint program, or take "),
+        ("no.png", "example.png"),
+        ("text.png", "Pillow can read"),
+        ("folder", "folder is a folder"),
+        ("cut.png", "cut.png is damaged: "),
+        ("spoilt.png", "spoilt.png is damaged: "),
+        ("cut.jpg", "cut.jpg is damaged: "),
+    ],
+)
 def test_predict_says_what_is_wrong_with_a_picture(trained, here, name, words):
     (here / "text.png").write_text("this is no picture")
+    (here / "folder").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (50, 50)).astype(np.uint8)
+    for form in ("png", "jpg"):
+        content = saved(here / f"whole.{form}", noise).read_bytes()
+        (here / f"cut.{form}").write_bytes(content[: len(content) // 2])
+    whole = (here / "whole.png").read_bytes()
+    at = whole.index(b"IDAT")
+    (here / "spoilt.png").write_bytes(whole[: at + 20] + bytes(9) + whole[at + 29 :])
     result = call("predict", name, "--run", trained[0])
     assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
     assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_predict_looks_for_all_pictures_before_it_answers(trained):
+    example = trained[0] / "example.png"
+    result = call("predict", example, "missing.png", example)
+    assert result.exit_code == 1
+    assert "missing.png" in result.stderr
+    assert result.stdout == ""
 
 
 def saved(path, array, mode=None):
@@ -435,6 +520,33 @@ def test_transparent_pictures_are_put_on_white(tmp_path):
     assert "put on white (it is transparent)" in done
 
 
+def test_a_light_digit_on_nothing_is_put_on_black(tmp_path):
+    plain, wanted = digit(0)
+    pixels = np.full((28, 28, 4), 255, np.uint8)
+    pixels[..., 3] = plain * 255  # white ink on nothing
+    image, done = images.read_picture(saved(tmp_path / "x.png", pixels), data.catalogue.DIGITS)
+    assert likeness(image, wanted) > 0.95
+    assert done == ["put on black (it is transparent)"]
+
+
+def test_a_light_page_with_transparent_edges_keeps_its_ink(tmp_path):
+    plain, wanted = digit(0)
+    pixels = np.full((68, 68, 4), 255, np.uint8)
+    pixels[:10, :, 3] = 0
+    pixels[20:48, 20:48, :3] = 255 * (1 - plain[..., None])
+    image, done = images.read_picture(saved(tmp_path / "x.png", pixels), data.catalogue.DIGITS)
+    assert likeness(image, wanted) > 0.9
+    assert "put on white (it is transparent)" in done
+
+
+def test_an_alpha_channel_alone_is_not_transparent(tmp_path):
+    plain, _ = digit(0)
+    pixels = np.full((28, 28, 4), 255, np.uint8)
+    pixels[..., :3] = 255 * plain[..., None]
+    _, done = images.read_picture(saved(tmp_path / "x.png", pixels), data.catalogue.DIGITS)
+    assert done == []
+
+
 def test_16_bits_palettes_and_bits(tmp_path):
     plain, wanted = digit(0)
     wide = saved(tmp_path / "wide.png", (plain * 65535).astype(np.uint16))
@@ -448,17 +560,20 @@ def test_16_bits_palettes_and_bits(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_an_empty_picture_is_read_with_a_warning(tmp_path, value):
+def test_an_empty_picture_gets_no_class(trained, tmp_path, value):
     path = saved(tmp_path / "x.png", np.full((40, 30), value, np.uint8))
-    image, done = images.read_picture(path, data.catalogue.DIGITS)
-    assert image.shape == (1, 28, 28)
-    assert np.isfinite(image).all()
-    assert any("do not trust" in change for change in done)
+    for info in (data.catalogue.DIGITS, data.catalogue.CIFAR10):
+        assert images.read_picture(path, info) == (None, [])
+    result = call("predict", path, trained[0] / "example.png", "--run", trained[0])
+    assert result.exit_code == 0
+    assert "x.png: nothing to see" in result.stdout
+    assert result.stdout.count("%") == 3  # of the other picture
 
 
 def test_colour_pictures_keep_their_colours(tmp_path):
     pixels = np.zeros((64, 96, 3), np.uint8)
     pixels[..., 0] = 255
+    pixels[0, 0] = 0  # a picture of one colour shows nothing
     image, done = images.read_picture(saved(tmp_path / "x.png", pixels), data.catalogue.CIFAR10)
     assert image.shape == (3, 32, 32)
     info = data.catalogue.CIFAR10

@@ -403,6 +403,17 @@ def test_bad_download_leaves_nothing_and_says_why(tmp_path, mirror, impatient, k
     assert os.listdir(tmp_path) == []
 
 
+def test_failed_download_leaves_no_folder_either(tmp_path, mirror):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError):
+        download.fetch(FILE, mirror("missing"), tmp_path / "mine" / "new" / "deep")
+    assert os.listdir(tmp_path / "mine") == []  # what was there stays
+    assert download.fetch(FILE, mirror("missing", "good"), tmp_path / "mine" / "new").is_file()
+    with pytest.raises(DataError):
+        download.fetch(RemoteFile("other.gz"), ["http://127.0.0.1:1/"], tmp_path / "mine" / "new" / "deep")
+    assert os.listdir(tmp_path / "mine" / "new") == ["file.gz"]
+
+
 def test_mirrors_are_tried_in_order_until_one_delivers(tmp_path, mirror, served, impatient, caplog):
     caplog.set_level(logging.INFO, "tinygrad_cnn.data")
     path = download.fetch(

@@ -264,7 +264,7 @@ def test_data_that_are_no_numbers(data, message):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (float, "float32"),
+        (float, "float64"),
         (int, "int64"),
         (bool, "bool"),
         (np.float16, "float16"),

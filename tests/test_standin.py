@@ -112,6 +112,17 @@ case("Tensor.__neg__", lambda x: -x, "f:3,4")
 case("Tensor.__pos__", lambda x: +x * 1, "f:3,4")
 case("Tensor.__abs__", abs, "e:3,4")
 case("Tensor.__invert__", lambda x: ~x, "b:3,4")
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    case(f"Tensor.{_name}", lambda x, y, n=_name: getattr(x, n)(y), "e:3,4", "e:4")
+for _name in ("add", "sub", "mul", "div"):
+    case(f"Tensor.{_name}", lambda x, y, n=_name: getattr(x, n)(y), "p:3,4", "p:4")
+case("Tensor.add alpha", lambda x, y: x.add(y, alpha=2).sub(1, alpha=0.5), "f:3,4", "f:4")
+case("Tensor.div floor", lambda x, y: x.div(y, rounding_mode="floor"), "p:3,4", "p:4")
+case("Tensor.neg", lambda x: x.neg(), "f:3,4")
+case("Tensor.matmul", lambda x, y: x.matmul(y), "f:3,4", "f:4,2")
+case("Tensor.mm", lambda x, y: x.mm(y), "f:3,4", "f:4,2")
+case("Tensor.dot", lambda x, y: x.dot(y), "f:4", "f:4")
+case("Tensor.isinf", lambda x: (x / 0).isinf(), "e:3,4")
 case("Tensor.isnan", lambda x: (x / 0).isnan(), "e:3,4")
 case("Tensor.isfinite", lambda x: (x / 0).isfinite(), "e:3,4")
 case("Tensor.any", lambda x: (x.any(), x.any(1), x.any((0, 1), keepdim=True)), "b:3,4")
@@ -129,6 +140,8 @@ case("Tensor.log", lambda x: x.log(), "p:")
 case("Tensor.sqrt", lambda x: x.sqrt(), "p:")
 case("Tensor.pow", lambda x, y: x.pow(3) + x.pow(y), "p:3,4", "f:4")
 case("Tensor.clamp", lambda x: x.clamp(-0.5, 0.7) + x.clamp(min=0) + x.clamp(max=1), "f:3,4")
+case("Tensor.clamp tensors", lambda x, y, z: x.clamp(y, z) + x.clamp(0.1, y), "f:3,4", "f:4", "p:3,1")
+case("Tensor.sign bool", lambda x: x.sign(), "b:3,4")
 case("Tensor.clip", lambda x: x.clip(-0.5, 0.7), "f:3,4")
 case("Tensor.maximum", lambda x, y: x.maximum(y), "e:3,4", "e:4")
 case("Tensor.minimum", lambda x, y: x.minimum(y), "e:3,4", "e:4")
@@ -152,6 +165,9 @@ case("Tensor.sum empty", lambda x: x.sum(1), "f:3,0")
 case("Tensor.mean empty", lambda x: x.mean(1), "f:3,0")
 case("Tensor.sum dtype", lambda x: x.sum(0, dtype="float64"), "f:3,4")
 case("Tensor.var correction", lambda x: x.var(1, correction=0) + x.var(1, correction=4), "f:3,4")
+for _p in (2, 1, 0, 1.5, float("inf")):
+    case(f"Tensor.norm {_p}", lambda x, p=_p: x.norm(p) + x.norm(p, 1) + x.norm(p, 0, keepdim=True).sum(), "e:4,3")
+case("Tensor.norm half", lambda x: (x * 0).norm(dim=1) + x.norm(), "h:4,3")
 for _name in ("max", "min"):
     case(f"Tensor.{_name}", lambda x, n=_name: getattr(x, n)(), "f:3,4")
     case(f"Tensor.{_name} dim", lambda x, n=_name: getattr(x, n)(1), "e:3,4,2")
@@ -183,6 +199,11 @@ case("Tensor.mT", lambda x: x.mT, "f:2,3,4")
 case("Tensor.squeeze", lambda x: x.squeeze(1), "f:3,1,5")
 case("Tensor.unsqueeze", lambda x: x.unsqueeze(1), "f:3,4")
 case("Tensor.expand", lambda x: x.expand(2, -1, 4), "f:3,1")
+case("Tensor.expand_as", lambda x, y: x.expand_as(y), "f:3,1", "f:2,3,4")
+case("Tensor.view_as", lambda x, y: x.view_as(y), "f:3,4", "f:2,6")
+case("Tensor.repeat", lambda x: x.repeat(2, 1, 3), "f:3,4")
+case("Tensor.new_zeros", lambda x: x.new_zeros(2, 3), "h:4")
+case("Tensor.new_ones", lambda x: x.new_ones((2, 3), dtype="int64"), "h:4")
 case("Tensor.broadcast_to", lambda x: x.broadcast_to(2, 3, 4) * 2, "f:4")
 case("Tensor.flip", lambda x: x.flip(0, 1), "f:3,4")
 case("Tensor.split", lambda x: x.split(2, 1), "f:3,5")
@@ -207,6 +228,7 @@ case("Tensor.contiguous", lambda x: x.T.contiguous() + x.contiguous().T, "f:3,4"
 for _name in ("float", "double", "half", "int", "long", "bool"):
     case(f"Tensor.{_name}", lambda x, n=_name: getattr(x, n)(), "f:3,4")
 case("Tensor.to", lambda x: x.to("float64"), "f:3,4")
+case("Tensor.type", lambda x: x.type("float16"), "f:3,4")
 case("Tensor.astype", lambda x: x.astype("float16"), "f:3,4")
 case("Tensor.type_as", lambda x, y: x.type_as(y), "f:3,4", "h:2")
 case("Tensor.clone", lambda x: x.clone(), "f:3,4")
@@ -231,6 +253,9 @@ case("Tensor.clamp_", lambda x: x.detach().clone().clamp_(-0.5, 0.5), "f:3,4")
 case("Tensor.copy_", lambda x, y: x.detach().clone().copy_(y.detach()), "f:3,4", "f:4")
 case("Tensor.copy_ host", lambda x: x.detach().clone().copy_(tcnn.arange(4)), "f:3,4")
 case("Tensor.fill_", lambda x: x.detach().clone().fill_(7), "f:3,4")
+case("Tensor.masked_fill_", lambda x, m: (x * 1).masked_fill_(m, 7), "f:3,4", "b:3,1")
+case("Tensor.normal_", lambda x: x.detach().clone().normal_(1, 2, generator=Generator(1)), "h:3,4")
+case("Tensor.uniform_", lambda x: x.detach().clone().uniform_(-1, 1, generator=Generator(1)), "f:3,4")
 case("Tensor.zero_", lambda x: x.detach().clone().zero_(), "f:3,4")
 
 
@@ -301,6 +326,7 @@ case("F.leaky_relu", lambda x: F.leaky_relu(x, 0.1), "f:3,4")
 case("F.sigmoid", lambda x: F.sigmoid(x), "f:3,4")
 case("F.tanh", lambda x: F.tanh(x), "f:3,4")
 case("F.softplus", lambda x: F.softplus(x), "f:3,4")
+case("F.softplus beta", lambda x: F.softplus(x, 2, 0.5), "f:3,4")
 case("F.softmax", lambda x: F.softmax(x, 0), "f:3,4")
 case("F.log_softmax", lambda x: F.log_softmax(x, 1), "f:3,4")
 case("F.cross_entropy", lambda x, t: F.cross_entropy(x, t), "f:5,3", "i:5")
@@ -316,6 +342,7 @@ case("F.cross_entropy images", lambda x, t: F.cross_entropy(x, t, reduction="non
 case("F.cross_entropy probabilities", lambda x, t: F.cross_entropy(x, t.softmax(1)), "f:5,3", "f:5,3")
 case("F.nll_loss", lambda x, t: F.nll_loss(x.log_softmax(1), t, ignore_index=2), "f:5,3", "i:5")
 case("F.nll_loss sum", lambda x, t, w: F.nll_loss(x, t, w.detach(), reduction="sum"), "f:5,3", "i:5", "p:3")
+case("F.cross_entropy ignored", lambda x, t: F.cross_entropy(x, t * 0, ignore_index=0), "f:5,3", "i:5")
 case("F.mse_loss", lambda x, y: F.mse_loss(x, y), "f:3,4", "f:3,4")
 case(
     "F.binary_cross_entropy_with_logits",
@@ -459,6 +486,7 @@ NOT_COMPUTING = {
     "__array__", "__repr__", "__qualname__", "__firstlineno__", "__static_attributes__",
     "shape", "ndim", "dtype", "backend", "device", "size", "numel", "dim", "node", "grad_fn", "is_leaf", "grad",
     "requires_grad", "requires_grad_", "retain_grad", "register_hook", "zero_grad", "backward", "writing", "cuda",
+    "nelement", "is_floating_point",
 }  # fmt: skip
 
 

@@ -133,7 +133,7 @@ def test_a_stopped_run_that_is_resumed_stays_stopped_and_goes_on_with_more_patie
     assert run(4, resume=True) == (8, 6, 6)
 
 
-def shown(batches=3, epochs=2, width=120, terminal=False, plain=None, every=1e9, **options):
+def shown(batches=3, epochs=2, width=120, terminal=False, plain=None, every=1e9, validation=None, **options):
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=terminal, force_jupyter=False, color_system=None)
     model = nn.Sequential(nn.Linear(4, 3))
@@ -143,7 +143,7 @@ def shown(batches=3, epochs=2, width=120, terminal=False, plain=None, every=1e9,
         [(x, y)] * batches,
         optim.SGD(model.parameters(), lr=0.25),
         epochs=epochs,
-        callbacks=[ProgressBar(console, plain=plain, every_seconds=every)],
+        callbacks=[ProgressBar(console, plain=plain, every_seconds=every, validation=validation)],
         **options,
     )
     return stream.getvalue(), history
@@ -158,6 +158,66 @@ def test_plain_lines_are_the_history():
         assert f"accuracy {100 * record['accuracy']:.2f} %  val_loss {record['val_loss']:.4f}" in line
         assert f"lr 0.25  {record['images_per_second']:,.0f} images/s" in line
     assert "\x1b" not in text
+
+
+def test_the_validation_data_can_have_a_name():
+    text, history = shown(val_loader=[(tcnn.ones(5, 4), tcnn.zeros(5, dtype="int64"))], validation="test")
+    assert f"  test loss {history.last['val_loss']:.4f}  test accuracy " in text
+    assert "val_" not in text
+
+
+def final_lines(text):
+    """What stays on a terminal: the lines without what was drawn over."""
+    pieces = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").split("\n")
+    return [piece for piece in pieces if "test accuracy" in piece]
+
+
+@pytest.mark.parametrize(
+    ("width", "there", "absent"),
+    [
+        (120, ["images/s", "lr 0.25", " s", "%  test"], []),
+        (105, ["lr 0.25", " s"], ["images/s"]),
+        (94, [" s"], ["images/s", "lr"]),
+        (80, ["test accuracy", "accuracy"], ["images/s", "lr"]),
+    ],
+)
+def test_the_epochs_line_leaves_out_the_least_important_on_narrow_terminals(width, there, absent):
+    pairs = [(tcnn.ones(5, 4), tcnn.zeros(5, dtype="int64"))]
+    text, _ = shown(terminal=True, width=width, epochs=2, val_loader=pairs, validation="test")
+    lines = final_lines(text)
+    assert len(lines) == 2
+    for line in lines:
+        assert len(line) <= width
+        assert all(words in line for words in there)
+        assert not any(words in line for words in absent)
+    piped, _ = shown(width=width, epochs=2, val_loader=pairs, validation="test")
+    assert piped.count("images/s") == piped.count("lr 0.25") == 2
+
+
+def test_the_longest_line_of_an_epoch_fits_into_80_columns():
+    record = {"loss": 0.00123, "accuracy": 1.0, "val_loss": 0.0123, "val_accuracy": 1.0}
+    logs = {**record, "lr": 1.2e-08, "images_per_second": 12345.0, "seconds": 12.3}
+    run = Run(nn.Identity(), None, epochs=100, epoch=100, logs=logs)
+    lines = ProgressBar(validation="test")._summaries(run)
+    assert [len(line) for line in lines] == sorted(map(len, lines), reverse=True)
+    assert len(lines[-1]) <= 80
+
+
+def test_the_live_line_leaves_out_the_speed_before_the_time_left():
+    pairs = {"batches": 938, "epochs": 20}
+    run = Run(nn.Identity(), None, **pairs, logs={"loss": 0.0123, "accuracy": 1.0}, images_per_second=12345.0)
+    run.epoch, run.batch = 20, 900
+    seen = {}
+    for width in (78, 200):
+        console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+        bar = ProgressBar(console)
+        bar._clock.tick(run)
+        console.print(bar._line(run))
+        seen[width] = console.file.getvalue()
+        assert len(seen[width].splitlines()) == 1
+    assert "ETA" in seen[78]
+    assert "images/s" not in seen[78]
+    assert "12,345 images/s  ETA" in seen[200]
 
 
 def test_plain_lines_within_an_epoch_come_now_and_then():

@@ -103,8 +103,9 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as raised:
         History(RECORDS).save(path)
+    assert raised.value.filename == str(path)  # not the name it had while it was written
     assert len(History.load(path)) == 1
 
 

@@ -144,6 +144,17 @@ def test_an_unwritable_directory_is_found_before_training(tmp_path):
     assert seen == []
 
 
+@pytest.mark.parametrize(("function", "place"), [("fsync", "MANIFEST.json|model|state"), ("rename", "")])
+def test_a_full_disk_names_the_checkpoint_as_it_was_to_be_called(tmp_path, monkeypatch, function, place):
+    def full(*args):
+        raise OSError(28, "No space left on device", *([str(args[0]), None, str(args[1])] if args[1:] else []))
+
+    monkeypatch.setattr(ckpt.storage.os, function, full)
+    with pytest.raises(ckpt.CheckpointError, match=rf"checkpoint-000001.*({place}).*: No space left") as raised:
+        training(tmp_path)
+    assert ".writing" not in str(raised.value)
+
+
 def test_a_run_that_does_not_fit_the_checkpoint_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         training(tmp_path, [Signal(("batch", 2, 2))])

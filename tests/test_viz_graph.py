@@ -135,6 +135,8 @@ def test_level_module_folds_parameters_into_their_layer():
     assert conv.details == ("conv2d", "stride 1", "padding 2", "weight 6×1×5×5", "bias 6")
     assert_forward(graph)
     assert "61,706" in graph.description
+    legend = dict(re.findall(r"<TD (BGCOLOR[^>]*)><FONT[^>]*>(\w+)", graph.to_dot()))
+    assert set(legend.values()) >= {"operation", "module"}  # as keys they differ: the boxes look different
 
 
 def test_level_module_leaves_a_shared_parameter_outside():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import models, nn
+from tinygrad_cnn.about import install
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.training import History
 from tinygrad_cnn.viz import plot
@@ -65,6 +67,18 @@ def test_learning_curves_of_several_runs_name_them():
     assert len({line.get_color() for line in loss.get_lines()}) == 2
     (loss, _) = plot.learning_curves(list(runs.values())).axes
     assert next(iter(lines(loss))) == "run 1, training"
+
+
+def test_learning_curves_of_one_epoch_can_be_told_apart():
+    loss, accuracy = plot.learning_curves(History(RECORDS[:1])).axes
+    for axes in (loss, accuracy):
+        training, validation = axes.get_lines()
+        assert (training.get_markerfacecolor(), validation.get_markerfacecolor()) == ("white", plot.COLOURS[0])
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]
+    (loss, _) = plot.learning_curves(History(RECORDS)).axes
+    low, high = loss.get_xlim()
+    assert [tick for tick in loss.get_xticks() if low <= tick <= high] == [1.0, 2.0]
 
 
 def test_learning_curves_take_what_was_measured():
@@ -186,6 +200,22 @@ def test_misclassified_takes_scores_colours_and_tensors():
     assert figure.axes[0].get_images()[0].get_array().shape == (4, 4, 3)
 
 
+@pytest.mark.parametrize("drawn", [1, 2, 30])
+@pytest.mark.parametrize(
+    "title", ["", "a title that is longer than a picture of one image is wide, and then some more"]
+)
+def test_the_whole_title_lies_inside_the_figure(drawn, title):
+    figure = plot.misclassified(
+        np.eye(28)[None, None].repeat(drawn, 0), [0] * drawn, [1] * drawn, title=title, total=359
+    )
+    assert figure.get_suptitle() == title or f"{drawn} of 359 images" in figure.get_suptitle()
+    figure.savefig(io.BytesIO(), format="png")
+    box, page = figure._suptitle.get_window_extent(), figure.bbox
+    assert page.x0 < box.x0 < box.x1 < page.x1
+    assert page.y0 < box.y0 < box.y1 < page.y1
+    assert_drawn(figure)
+
+
 def test_misclassified_without_mistakes_says_so():
     figure = plot.misclassified(np.zeros((3, 1, 2, 2)), np.zeros(3), np.zeros(3))
     assert "0 of 3" in figure.get_suptitle()
@@ -225,5 +255,5 @@ assert "matplotlib.pyplot" not in sys.modules
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
     plot._figure_class.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'tinygrad-cnn\[demo\]'"):
+    with pytest.raises(ImportError, match=re.escape(install("demo"))):
         plot.learning_curves(History(RECORDS))

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_cnn.about import install
+
 
 class DeviceError(RuntimeError):
     """A device that does not exist, cannot be used, or is not the one the other arrays are on."""
@@ -165,10 +167,7 @@ def cuda_problem() -> str | None:
     try:
         import cupy
     except ImportError as error:
-        return (
-            f"CuPy is not installed ({error}); install it with "
-            '`pip install "tinygrad-cnn[cuda12]"` (or cuda13, matching the driver)'
-        )
+        return f"CuPy is not installed ({error}); {install('cuda12')}, or cuda13, matching the driver"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy raises its own classes here, which exist only with a driver

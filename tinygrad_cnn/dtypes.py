@@ -25,7 +25,7 @@ class DtypeError(TypeError):
 
 
 def as_dtype(dtype: Any) -> np.dtype:
-    """The supported dtype a name or type stands for.
+    """The supported dtype a name or type stands for; `float` means float64, as in NumPy and PyTorch.
 
     Raises:
         DtypeError: If it is none of `SUPPORTED`.
@@ -33,12 +33,10 @@ def as_dtype(dtype: Any) -> np.dtype:
     >>> as_dtype("float16")
     dtype('float16')
     """
-    found = _PYTHON.get(dtype) if isinstance(dtype, type) else None
-    if found is None:
-        try:
-            found = np.dtype(dtype)
-        except TypeError as error:
-            raise DtypeError(f"dtype {dtype!r} is not known; use one of {_names()}") from error
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise DtypeError(f"dtype {dtype!r} is not known; use one of {_names()}") from error
     if found not in SUPPORTED:
         raise DtypeError(f"dtype {found} is not supported; use one of {_names()}")
     return found

@@ -60,9 +60,13 @@ def _same_format(operation: str, **tensors: Tensor | None) -> None:
     (first, x), *rest = given.items()
     for name, tensor in rest:
         if tensor.dtype != x.dtype:
+            remedy = f".to({tensor.dtype.name!r})"
+            if dtypes.is_floating(x.dtype):
+                remedy += f", or the model with model.to({x.dtype.name!r})"
+            elif x.dtype == dtypes.uint8:
+                remedy += ", pictures with x.float() / 255"
             raise DtypeError(
-                f"{operation}: {first} is {x.dtype}, {name} is {tensor.dtype}; convert {first} with "
-                f".to({tensor.dtype.name!r}), or the model with model.to({x.dtype.name!r})"
+                f"{operation}: {first} is {x.dtype}, {name} is {tensor.dtype}; convert {first} with {remedy}"
             )
 
 
@@ -77,13 +81,13 @@ def _batched(function: Any, x: Tensor, *rest: Any) -> Any:
 # Layers
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The fully connected layer.
 
     Formula: `y = x·weightᵀ + bias`.
 
     Args:
-        x: (…, F) inputs.
+        input: x, (…, F) inputs.
         weight: (D, F), one row per output.
         bias: (D,).
 
@@ -97,13 +101,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([10.0]))
     tensor([[21.]])
     """
-    x = _as_tensor(x)
+    x = _as_tensor(input)
     _same_format("linear", x=x, weight=weight, bias=bias)
     return apply(ops.Linear(), x, weight, *([] if bias is None else [bias]))
 
 
 def conv2d(
-    x: Tensor,
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Ints = 1,
@@ -117,7 +121,7 @@ def conv2d(
     with x padded by zeros; with groups, filter k sees only the channels of its own group.
 
     Args:
-        x: (N, C, H, W) images.
+        input: x, (N, C, H, W) images.
         weight: (K, C/groups, R, S) filters.
         bias: (K,), one number per filter.
         stride: Steps of the window, in pixels.
@@ -138,7 +142,7 @@ def conv2d(
     >>> conv2d(image, Tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))  # 1·1 + 4·1
     tensor([[[[5.]]]])
     """
-    x = _as_tensor(x)
+    x = _as_tensor(input)
     _same_format("conv2d", x=x, weight=weight, bias=bias)
     operation = ops.Conv2d(
         _pair(stride), padding if isinstance(padding, str) else _pair(padding), _pair(dilation), groups
@@ -147,7 +151,7 @@ def conv2d(
 
 
 def max_pool2d(
-    x: Tensor,
+    input: Tensor,
     kernel_size: Ints,
     stride: Ints | None = None,
     padding: Ints = 0,
@@ -158,7 +162,7 @@ def max_pool2d(
     """The largest pixel of each window.
 
     Args:
-        x: (N, C, H, W) images.
+        input: x, (N, C, H, W) images.
         kernel_size: Rows and columns of the window.
         stride: Steps of the window, in pixels; None means the kernel size.
         padding: Pixels on each side that never win, at most half the kernel.
@@ -177,7 +181,8 @@ def max_pool2d(
     [[[[6.0, 8.0], [3.0, 4.0]]]]
     """
     w = _pool_window(kernel_size, stride, padding, dilation, ceil_mode)
-    y, taps = _batched(lambda images: apply(ops.MaxPool2d(w), images), _as_tensor(x))
+    x = _as_tensor(input)
+    y, taps = _batched(lambda images: apply(ops.MaxPool2d(w), images), x)
     return (y, _plane_index(taps, w, x.shape[-1])) if return_indices else y
 
 
@@ -193,7 +198,7 @@ def _plane_index(taps: Tensor, w: Window, columns: int) -> Tensor:
 
 
 def avg_pool2d(
-    x: Tensor,
+    input: Tensor,
     kernel_size: Ints,
     stride: Ints | None = None,
     padding: Ints = 0,
@@ -204,7 +209,7 @@ def avg_pool2d(
     """The mean of each window.
 
     Args:
-        x: (N, C, H, W) images.
+        input: x, (N, C, H, W) images.
         kernel_size: Rows and columns of the window.
         stride: Steps of the window, in pixels; None means the kernel size.
         padding: Zeros on each side, in pixels, at most half the kernel.
@@ -221,7 +226,7 @@ def avg_pool2d(
     >>> avg_pool2d(Tensor([[[[1.0, 2.0], [3.0, 6.0]]]]), 2)
     tensor([[[[3.]]]])
     """
-    x = _as_tensor(x)
+    x = _as_tensor(input)
     x._needs_float("avg_pool2d")
     w = _pool_window(kernel_size, stride, padding, 1, ceil_mode)
     return _batched(lambda images: apply(ops.AvgPool2d(w, count_include_pad, divisor_override), images), x)
@@ -237,7 +242,7 @@ def _pool_window(kernel: Ints, stride: Ints | None, padding: Ints, dilation: Int
 
 
 def batch_norm(
-    x: Tensor,
+    input: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
@@ -252,7 +257,7 @@ def batch_norm(
     `running = (1 − momentum)·running + momentum·batch` (with the unbiased variance); else they are the running ones.
 
     Args:
-        x: (N, C) or (N, C, …).
+        input: x, (N, C) or (N, C, …).
         running_mean: (C,), changed in place in training.
         running_var: (C,), changed in place in training.
         weight: (C,).
@@ -269,7 +274,7 @@ def batch_norm(
     >>> batch_norm(Tensor([[1.0], [3.0]]), training=True, eps=0.0).tolist()
     [[-1.0], [1.0]]
     """
-    x = _as_tensor(x)
+    x = _as_tensor(input)
     per_channel = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, t in per_channel.items():
         if t is not None and (x.ndim < 2 or t.shape != x.shape[1:2]):
@@ -304,13 +309,21 @@ def _normalise(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias
     return (x * scale.reshape(per_channel) + shift.reshape(per_channel)).to(x.dtype)
 
 
-def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+def dropout(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
     """Set each element to 0 with probability p, and multiply the others by 1/(1 − p); only in training.
 
     Args:
-        x: Of any shape.
+        input: x, of any shape.
         p: Probability of an element to be dropped, 0 to 1.
         training: If false, x comes back unchanged.
+        inplace: Accepted for PyTorch's sake; the input is never overwritten.
         generator: Source of the random numbers; None is the default generator.
 
     Raises:
@@ -323,23 +336,23 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generat
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p={p} is a probability; it must lie between 0 and 1")
-    x = _as_tensor(x)
+    x = _as_tensor(input)
     if not training or p == 0:
         return x
     x._needs_float("dropout")
     return apply(ops.Dropout(float(p), *(generator or default_generator()).take()), x)
 
 
-def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim … end_dim as one."""
-    return _as_tensor(x).flatten(start_dim, end_dim)
+    return _as_tensor(input).flatten(start_dim, end_dim)
 
 
-def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
     """Add entries around the last dimensions.
 
     Args:
-        x: Of any shape.
+        input: x, of any shape.
         pad: (before, behind) of the last dimension, then of the one before it, and so on; negative numbers cut off.
         mode: "constant".
         value: What is added.
@@ -350,7 +363,7 @@ def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.
     >>> pad(Tensor([[1.0]]), (1, 0))
     tensor([[0., 1.]])
     """
-    x = _as_tensor(x)
+    x = _as_tensor(input)
     if mode != "constant":
         raise ValueError(f'pad: mode {mode!r} is not known; the mode is "constant"')
     if len(pad) % 2 or len(pad) // 2 > x.ndim:
@@ -394,51 +407,59 @@ def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
 # Activations
 
 
-def relu(x: Tensor) -> Tensor:
-    """`max(x, 0)`.
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`max(x, 0)`; `inplace` is accepted for PyTorch's sake, the input is never overwritten.
 
     >>> relu(Tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return _as_tensor(x).relu()
+    return _as_tensor(input).relu()
 
 
-def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """Keep what is positive, multiply the rest by `negative_slope`.
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """Keep what is positive, multiply the rest by `negative_slope`; `inplace` as in `relu`.
 
     >>> leaky_relu(Tensor([-1.0, 2.0]), 0.5)
     tensor([-0.5,  2. ])
     """
-    return apply(ops.LeakyReLU(float(negative_slope)), _as_tensor(x))
+    return apply(ops.LeakyReLU(float(negative_slope)), _as_tensor(input))
 
 
-def sigmoid(x: Tensor) -> Tensor:
+def sigmoid(input: Tensor) -> Tensor:
     """`1/(1 + e⁻ˣ)`."""
-    return _as_tensor(x).sigmoid()
+    return _as_tensor(input).sigmoid()
 
 
-def tanh(x: Tensor) -> Tensor:
+def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent."""
-    return _as_tensor(x).tanh()
+    return _as_tensor(input).tanh()
 
 
-def softplus(x: Tensor) -> Tensor:
-    """`log(1 + eˣ)`, without overflow."""
-    return apply(ops.Softplus(), _as_tensor(x))
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """`log(1 + e^(beta·x))/beta`, without overflow; x itself where `beta·x` is above the threshold.
+
+    >>> softplus(Tensor([0.0, 30.0]))
+    tensor([ 0.6931, 30.    ])
+    """
+    x = _as_tensor(input)
+    x._needs_float("softplus")
+    scaled = x if beta == 1 else x * beta
+    y = apply(ops.Softplus(), scaled)
+    return x.where(scaled > threshold, y if beta == 1 else y / beta)
 
 
-def softmax(x: Tensor, dim: int) -> Tensor:
-    """Probabilities along `dim`: `eˣ / Σ eˣ`.
+def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Probabilities along `dim`: `eˣ / Σ eˣ`; computed in another format if `dtype` names one.
 
     >>> softmax(Tensor([0.0, 0.0]), dim=0)
     tensor([0.5, 0.5])
     """
-    return _as_tensor(x).softmax(dim)
+    return _as_tensor(input).softmax(dim, dtype)
 
 
-def log_softmax(x: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax(x, dim)`, computed without overflow."""
-    return _as_tensor(x).log_softmax(dim)
+    return _as_tensor(input).log_softmax(dim, dtype)
 
 
 # Losses
@@ -450,12 +471,19 @@ def _reduced(operation: str, loss: Tensor, reduction: str, divisor: Tensor | Non
     if reduction == "sum":
         return loss.sum()
     if reduction == "mean":
-        return loss.mean() if divisor is None else loss.sum() / divisor
+        if divisor is None:
+            return loss.mean()
+        total = loss.sum()
+        with no_grad():  # nothing counts: NaN like 0/0, but with a gradient of zeros
+            empty = divisor == 0
+            one = empty.to(total.dtype)  # 1 if nothing counts, else 0; made on the device, without a copy from the host
+            excess = where(empty, total / divisor, one)
+        return total / (divisor + one) + excess
     raise ValueError(f'{operation}: reduction={reduction!r} must be "mean", "sum" or "none"')
 
 
 def cross_entropy(
-    logits: Tensor,
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     ignore_index: int = -100,
@@ -469,11 +497,11 @@ def cross_entropy(
     weights.
 
     Args:
-        logits: (N, C) or (N, C, …) scores; (C,) for a single sample.
+        input: (N, C) or (N, C, …) scores; (C,) for a single sample.
         target: (N, …) class numbers 0 … C − 1; or (N, C, …) probabilities.
         weight: (C,), a factor per class.
         ignore_index: A class number whose samples count nothing.
-        reduction: "mean", "sum" or "none".
+        reduction: "mean", "sum" or "none"; the mean over no sample is NaN, with a gradient of zeros.
         label_smoothing: ε, from 0 to 1.
 
     Raises:
@@ -485,7 +513,7 @@ def cross_entropy(
     >>> cross_entropy(Tensor([[0.0, 0.0]]), Tensor([1])).item()  # log 2
     0.6931471824645996
     """
-    logits, target = _as_tensor(logits), _as_tensor(target)
+    logits, target = _as_tensor(input), _as_tensor(target)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing={label_smoothing} must lie between 0 and 1")
     if dtypes.is_floating(target.dtype):
@@ -495,16 +523,16 @@ def cross_entropy(
 
 
 def nll_loss(
-    log_probabilities: Tensor,
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """The negative log-likelihood, `lossₙ = −weight·log_probabilities[n, targetₙ]`: cross-entropy after log_softmax.
+    """The negative log-likelihood, `lossₙ = −weight·input[n, targetₙ]`: cross-entropy after log_softmax.
 
     Args:
-        log_probabilities: (N, C) or (N, C, …), for instance from `log_softmax(x, dim=1)`.
+        input: (N, C) or (N, C, …), for instance from `log_softmax(x, dim=1)`.
         target: (N, …) class numbers.
         weight: (C,), a factor per class.
         ignore_index: A class number whose samples count nothing.
@@ -519,7 +547,7 @@ def nll_loss(
     """
     target = _as_tensor(target)
     operation = ops.NLLLoss(ignore_index)
-    return _class_loss(operation, _as_tensor(log_probabilities), target, weight, ignore_index, reduction)
+    return _class_loss(operation, _as_tensor(input), target, weight, ignore_index, reduction)
 
 
 def _class_loss(
@@ -559,13 +587,13 @@ def _soft_cross_entropy(
     return _reduced("cross_entropy", -(q * logits.log_softmax(dim)).sum(dim), reduction)
 
 
-def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """The mean squared error, `mean((x − target)²)`.
 
     >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0]))
     tensor(2.)
     """
-    x, target = _as_tensor(x), _as_tensor(target)
+    x, target = _as_tensor(input), _as_tensor(target)
     errors = x - target
     if x.shape != target.shape:
         warnings.warn(
@@ -578,7 +606,7 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
 
 def binary_cross_entropy_with_logits(
-    logits: Tensor,
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     reduction: str = "mean",
@@ -587,7 +615,7 @@ def binary_cross_entropy_with_logits(
     """The loss of yes/no questions, `−t·log σ(x) − (1 − t)·log(1 − σ(x))`, computed without overflow.
 
     Args:
-        logits: Scores of any shape.
+        input: Scores of any shape.
         target: Answers of the same shape, 0 to 1.
         weight: A factor per element, broadcast.
         reduction: "mean", "sum" or "none".
@@ -599,21 +627,21 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits(Tensor([0.0]), Tensor([1.0])).item()  # log 2
     0.6931471824645996
     """
-    logits, target = _as_tensor(logits), _as_tensor(target)
+    logits, target = _as_tensor(input), _as_tensor(target)
     if target.shape != logits.shape:
         raise ShapeError(
             f"binary_cross_entropy_with_logits: target {target.shape} and logits {logits.shape} must be equal"
         )
     # −log σ(x) is softplus(−x), −log(1 − σ(x)) is softplus(x)
     yes = target if pos_weight is None else target * pos_weight
-    loss = yes * softplus(-logits) + (1 - target) * softplus(logits)
+    loss = yes * apply(ops.Softplus(), -logits) + (1 - target) * apply(ops.Softplus(), logits)
     return _reduced("binary_cross_entropy_with_logits", loss if weight is None else loss * weight, reduction)
 
 
 # Several tensors
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Tensors one after the other along `dim`.
 
     >>> cat([Tensor([1, 2]), Tensor([3])])
@@ -622,10 +650,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     operands = _several("cat", tensors)
     if not operands[0].ndim:
         raise ShapeError("cat: 0-d tensors have no dimension to join along; use stack")
-    return apply(ops.Cat(_dim("cat", dim, operands[0].ndim)), *operands)
+    return apply(ops.Cat(_dim("cat", dim if axis is None else axis, operands[0].ndim)), *operands)
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Tensors of one shape as entries of a new dimension.
 
     >>> stack([Tensor([1, 2]), Tensor([3, 4])], dim=1)
@@ -633,7 +661,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [2, 4]])
     """
     operands = _several("stack", tensors)
-    return apply(ops.Stack(_dim("stack", dim, operands[0].ndim + 1)), *operands)
+    return apply(ops.Stack(_dim("stack", dim if axis is None else axis, operands[0].ndim + 1)), *operands)
 
 
 def _several(operation: str, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -648,37 +676,37 @@ def _dim(operation: str, dim: int, ndim: int) -> int:
     return dim % ndim
 
 
-def where(condition: Any, x: Any, y: Any) -> Tensor:
-    """Take from x where the condition holds, else from y, element by element.
+def where(condition: Any, input: Any, other: Any) -> Tensor:
+    """Take from `input` where the condition holds, else from `other`, element by element.
 
     >>> where(Tensor([True, False]), 1.0, 2.0)
     tensor([1., 2.])
     """
     condition = _as_tensor(condition)
-    first, second = Tensor._given("where", x, y)
+    first, second = Tensor._given("where", input, other)
     return first.where(condition, second)
 
 
-def maximum(x: Any, y: Any) -> Tensor:
+def maximum(input: Any, other: Any) -> Tensor:
     """The larger of two, element by element; equals share the gradient."""
-    return _as_tensor(x).maximum(y)
+    return _as_tensor(input).maximum(other)
 
 
-def minimum(x: Any, y: Any) -> Tensor:
+def minimum(input: Any, other: Any) -> Tensor:
     """The smaller of two, element by element; equals share the gradient."""
-    return _as_tensor(x).minimum(y)
+    return _as_tensor(input).minimum(other)
 
 
-def matmul(x: Tensor, y: Tensor) -> Tensor:
-    """`x @ y`."""
-    return x @ y
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product `input @ other`."""
+    return input @ other
 
 
-def sort(x: Tensor, dim: int = -1, descending: bool = False) -> Extremes:
+def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Extremes:
     """The numbers along `dim` in order, and where each stood."""
-    return x.sort(dim, descending)
+    return _as_tensor(input).sort(dim, descending)
 
 
-def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True) -> Extremes:
-    """The k largest (or smallest) numbers along `dim`, and where they stood."""
-    return x.topk(k, dim, largest)
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extremes:
+    """The k largest (or smallest) numbers along `dim`, always in order, and where they stood."""
+    return _as_tensor(input).topk(k, dim, largest)

@@ -11,6 +11,7 @@ from tinygrad_cnn.backends import DeviceError, is_array, owner
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.function import GraphError, Leaf
 from tinygrad_cnn.grad_mode import is_grad_enabled
+from tinygrad_cnn.random import Generator, default_generator
 from tinygrad_cnn.shapes import Shape, ShapeError
 from tinygrad_cnn.storage import Storage, copied
 
@@ -162,6 +163,23 @@ class InPlace(Storage):
     def clamp_(self: Self, min: float | None = None, max: float | None = None) -> Self:
         """Hold each element between `min` and `max`, in place."""
         return self._update("clamp_", self.clamp(min, max))
+
+    def masked_fill_(self: Self, mask: Any, value: float) -> Self:
+        """Overwrite with `value` where the mask is true."""
+        return self._update("masked_fill_", self.masked_fill(mask, value))
+
+    def normal_(self: Self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Self:
+        """Overwrite with Gaussian numbers."""
+        return self._draw("normal_", (generator or default_generator()).normal(self.shape, mean, std))
+
+    def uniform_(self: Self, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Self:
+        """Overwrite with numbers from low to high, all equally likely."""
+        return self._draw("uniform_", (generator or default_generator()).uniform(self.shape, low, high))
+
+    def _draw(self: Self, writer: str, numbers: Any) -> Self:
+        self._needs_float(writer)
+        drawn = copied(numbers, self.dtype, self.backend)
+        return self._write(writer, lambda array: array.__setitem__(..., drawn))
 
 
 def _broadcastable(shape: Shape, target: Shape) -> bool:

@@ -15,7 +15,7 @@ from tinygrad_cnn import dtypes, ops
 from tinygrad_cnn.backends import is_array, namespace, owner
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.function import Function
-from tinygrad_cnn.shapes import Ints, Shape, ShapeError, normalise_dims, one_dim
+from tinygrad_cnn.shapes import Ints, Shape, ShapeError, broadcast_shapes, normalise_dims, one_dim
 
 if TYPE_CHECKING:
     from tinygrad_cnn.autograd import Tensor
@@ -78,6 +78,10 @@ class Formats:
         """As bool: what is not 0 is True."""
         return self.to(dtypes.bool_)
 
+    def type(self: Same, dtype: Any) -> Same:
+        """In another number format: `to`."""
+        return self.to(dtype=dtype)
+
 
 class TensorMethods(Formats):
     """Everything a tensor can compute; `Tensor` adds the data and the graph."""
@@ -121,10 +125,18 @@ class TensorMethods(Formats):
         return self._binary(ops.Add(), other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return self._binary(ops.Sub(), self, other)
+        return self._sub(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return self._binary(ops.Sub(), other, self)
+        return self._sub(other, self)
+
+    def _sub(self, x: Any, y: Any) -> Any:
+        if dtypes.bool_ in (getattr(x, "dtype", None), getattr(y, "dtype", None)):
+            raise DtypeError(
+                "sub: bools have no difference; ~mask inverts a mask, a ^ b is true where two masks differ, "
+                "mask.long() and mask.float() make numbers of it"
+            )
+        return self._binary(ops.Sub(), x, y)
 
     def __mul__(self, other: Any) -> Tensor:
         return self._binary(ops.Mul(), self, other)
@@ -167,18 +179,25 @@ class TensorMethods(Formats):
         return self._apply(ops.MatMul(), *operands)
 
     def __floordiv__(self, other: Any) -> Tensor:
-        return self._binary(ops.FloorDivide(), self, other, number=False)
+        return self._divided(ops.FloorDivide(), self, other)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return self._binary(ops.FloorDivide(), other, self, number=False)
+        return self._divided(ops.FloorDivide(), other, self)
 
     def __mod__(self, other: Any) -> Tensor:
-        return self._binary(ops.Remainder(), self, other, number=False)
+        return self._divided(ops.Remainder(), self, other)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return self._binary(ops.Remainder(), other, self, number=False)
+        return self._divided(ops.Remainder(), other, self)
+
+    def _divided(self, operation: Function, x: Any, y: Any) -> Any:
+        if _is_bool(x) and _is_bool(y):
+            raise DtypeError(f"{operation.name}: two bools cannot be divided; make numbers of them with .long()")
+        return self._binary(operation, x, y, number=False)
 
     def __neg__(self) -> Tensor:
+        if _is_bool(self):
+            raise DtypeError("neg: bools have no sign; ~mask inverts a mask, -mask.long() makes numbers of it")
         return self._apply(ops.Neg(), self)
 
     def __pos__(self: Self) -> Self:
@@ -186,6 +205,46 @@ class TensorMethods(Formats):
 
     def __abs__(self) -> Tensor:
         return self.abs()
+
+    def add(self, other: Any, *, alpha: float = 1) -> Tensor:
+        """`x + alpha·other`."""
+        return self + (other if alpha == 1 else other * alpha)
+
+    def sub(self, other: Any, *, alpha: float = 1) -> Tensor:
+        """`x − alpha·other`."""
+        return self - (other if alpha == 1 else other * alpha)
+
+    def mul(self, other: Any) -> Tensor:
+        """`x·other`."""
+        return self * other
+
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        """`x/other`; with `rounding_mode="floor"` the next whole number below, `x // other`."""
+        if rounding_mode not in (None, "floor"):
+            raise ValueError(f'div: rounding_mode={rounding_mode!r} must be None or "floor"')
+        return self / other if rounding_mode is None else self // other
+
+    def neg(self) -> Tensor:
+        """`−x`."""
+        return -self
+
+    def matmul(self, other: Any) -> Tensor:
+        """The matrix product `x @ other`."""
+        return self @ other
+
+    def mm(self, other: Any) -> Tensor:
+        """The product of two matrices."""
+        return self._product("mm", other, 2)
+
+    def dot(self, other: Any) -> Tensor:
+        """The scalar product of two vectors."""
+        return self._product("dot", other, 1)
+
+    def _product(self, operation: str, other: Any, ndim: int) -> Tensor:
+        shapes = self.shape, self._as_tensor(other).shape
+        if any(len(shape) != ndim for shape in shapes):
+            raise ShapeError(f"{operation}: both must have {ndim} dimension(s), not {shapes}; matmul takes any")
+        return self @ other
 
     # ---- comparisons and logic: results without a gradient
 
@@ -211,19 +270,43 @@ class TensorMethods(Formats):
     def __ge__(self, other: Any) -> Tensor:
         return self._plain("ge", self, other, lambda x, y: x >= y)
 
+    def eq(self, other: Any) -> Tensor:
+        """`x == other`."""
+        return self == other
+
+    def ne(self, other: Any) -> Tensor:
+        """`x != other`."""
+        return self != other
+
+    def lt(self, other: Any) -> Tensor:
+        """`x < other`."""
+        return self < other
+
+    def le(self, other: Any) -> Tensor:
+        """`x <= other`."""
+        return self <= other
+
+    def gt(self, other: Any) -> Tensor:
+        """`x > other`."""
+        return self > other
+
+    def ge(self, other: Any) -> Tensor:
+        """`x >= other`."""
+        return self >= other
+
     def __and__(self, other: Any) -> Tensor:
-        return self._plain("and", self, other, lambda x, y: x & y)
+        return self._plain("&", self, other, lambda x, y: x & y)
 
     def __or__(self, other: Any) -> Tensor:
-        return self._plain("or", self, other, lambda x, y: x | y)
+        return self._plain("|", self, other, lambda x, y: x | y)
 
     def __xor__(self, other: Any) -> Tensor:
-        return self._plain("xor", self, other, lambda x, y: x ^ y)
+        return self._plain("^", self, other, lambda x, y: x ^ y)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Tensor:
-        return self._apply(Plain("invert", lambda x: ~x), self)
+        return self._apply(Plain("~", lambda x: ~x), self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -231,6 +314,10 @@ class TensorMethods(Formats):
     def isnan(self) -> Tensor:
         """True where an element is not a number."""
         return self._apply(Plain("isnan", lambda x: x != x), self)
+
+    def isinf(self) -> Tensor:
+        """True where an element is ∞ or −∞."""
+        return self._apply(Plain("isinf", lambda x: (x == math.inf) | (x == -math.inf)), self)
 
     def isfinite(self) -> Tensor:
         """True where an element is neither infinite nor NaN."""
@@ -250,7 +337,7 @@ class TensorMethods(Formats):
 
     def sign(self) -> Tensor:
         """−1, 0 or 1."""
-        return self._apply(Flat("sign", lambda x: namespace(x).sign(x)), self)
+        return self._apply(Flat("sign", lambda x: x if x.dtype == dtypes.bool_ else namespace(x).sign(x)), self)
 
     def floor(self) -> Tensor:
         """The next whole number below."""
@@ -304,6 +391,8 @@ class TensorMethods(Formats):
 
     def relu(self) -> Tensor:
         """`max(x, 0)`."""
+        if _is_bool(self):
+            raise DtypeError("relu: takes numbers, not bools; convert with .float()")
         return self._apply(ops.ReLU(), self)
 
     def square(self) -> Tensor:
@@ -314,15 +403,17 @@ class TensorMethods(Formats):
         """`x` to the power of a number or of a tensor."""
         return self**exponent
 
-    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Each element held between `min` and `max`."""
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """Each element held between `min` and `max`, numbers or tensors; where they cross, `max` wins."""
         if min is None and max is None:
             raise ValueError("clamp: give min, max or both")
         low, high = (v.item() if isinstance(v, np.generic) else v for v in (min, max))
-        if not all(isinstance(v, (int, float)) for v in (low, high) if v is not None):
-            raise TypeError("clamp: min and max are numbers; maximum(...) and minimum(...) take tensors")
-        x, *_ = self._operands("clamp", self, *(v for v in (low, high) if v is not None))
-        return self._apply(ops.Clamp(low, high), x)
+        if all(isinstance(v, (int, float)) for v in (low, high) if v is not None):
+            x, *_ = self._operands("clamp", self, *(v for v in (low, high) if v is not None))
+            return self._apply(ops.Clamp(low, high), x)
+        self._given("clamp", self, *(v for v in (low, high) if v is not None))  # refuses what is no number
+        held: Any = self if low is None else self.where(~(self < low), low)  # a NaN stays
+        return held if high is None else held.where(~(held > high), high)
 
     clip = clamp
 
@@ -360,20 +451,62 @@ class TensorMethods(Formats):
         x = self if dtype is None else self.to(dtypes.as_dtype(dtype))
         return x._reduce(ops.Sum, dim, keepdim, alias)
 
-    def mean(self, dim: Any = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
+    def mean(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, **alias: Unpack[Alias]) -> Tensor:
         """The mean, over all dimensions or over `dim`."""
-        self._needs_float("mean")
-        return self._reduce(ops.Mean, dim, keepdim, alias)
+        x = self if dtype is None else self.to(dtypes.as_dtype(dtype))
+        x._needs_float("mean")
+        return x._reduce(ops.Mean, dim, keepdim, alias)
 
-    def var(self, dim: Any = None, *, correction: float = 1, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
-        """The variance; `correction=1` divides by n − 1 (an unbiased estimate), 0 by n."""
-        self._needs_float("var")
-        return self._reduce(ops.Var, dim, keepdim, alias, correction)
+    def var(
+        self,
+        dim: Any = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float = 1,
+        **alias: Unpack[Alias],
+    ) -> Tensor:
+        """The variance; `correction=1` (or `unbiased=True`) divides by n − 1, 0 (`unbiased=False`) by n."""
+        return self._spread(ops.Var, dim, unbiased, keepdim, correction, alias)
 
-    def std(self, dim: Any = None, *, correction: float = 1, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
+    def std(
+        self,
+        dim: Any = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float = 1,
+        **alias: Unpack[Alias],
+    ) -> Tensor:
         """The standard deviation, `√var`."""
-        self._needs_float("std")
-        return self._reduce(ops.Std, dim, keepdim, alias, correction)
+        return self._spread(ops.Std, dim, unbiased, keepdim, correction, alias)
+
+    def _spread(
+        self, kind: Any, dim: Any, unbiased: bool | None, keepdim: bool, correction: float, alias: Alias
+    ) -> Tensor:
+        self._needs_float(kind.name)
+        if isinstance(dim, bool):  # x.var(False)
+            dim, unbiased = None, dim
+        if unbiased is not None and correction != 1:
+            raise TypeError(f"{kind.name}: give unbiased or correction, not both")
+        return self._reduce(kind, dim, keepdim, alias, correction if unbiased is None else int(unbiased))
+
+    def norm(
+        self, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None, **alias: Unpack[Alias]
+    ) -> Tensor:
+        """The length `(Σ |x|ᵖ)^(1/p)`, over all dimensions or over `dim`; its gradient at 0 is taken as 0."""
+        x = self if dtype is None else self.to(dtypes.as_dtype(dtype))
+        x._needs_float("norm")
+        size, p = x.to(dtypes.accumulator(x.dtype)).abs(), 2 if p == "fro" else float(p)
+        if math.isinf(p):
+            return size._reduce(ops.Amax if p > 0 else ops.Amin, dim, keepdim, alias).to(x.dtype)
+        if p == 0:
+            return (size != 0).sum(dim, keepdim, **alias).to(x.dtype)
+        if p == 1:
+            return size.sum(dim, keepdim, **alias).to(x.dtype)
+        powers = size**2 if p == 2 else _where_not_0(size, lambda positive: positive**p)
+        total = powers.sum(dim, keepdim, **alias)
+        return _where_not_0(total, lambda positive: positive ** (1 / p)).to(x.dtype)
 
     def amax(self, dim: Any = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
         """The largest number over one or several dimensions; equals share the gradient."""
@@ -419,14 +552,16 @@ class TensorMethods(Formats):
         (x,) = self._operands("logsumexp", self, floating=True)
         return x._reduce(ops.LogSumExp, dim, keepdim, alias)
 
-    def softmax(self, dim: int) -> Tensor:
+    def softmax(self, dim: int, dtype: Any = None) -> Tensor:
         """Probabilities along `dim`: `eˣ / Σ eˣ`."""
-        (x,) = self._operands("softmax", self, floating=True)
+        x = self if dtype is None else self.to(dtypes.as_dtype(dtype))
+        (x,) = self._operands("softmax", x, floating=True)
         return x._along(ops.Softmax, dim)
 
-    def log_softmax(self, dim: int) -> Tensor:
+    def log_softmax(self, dim: int, dtype: Any = None) -> Tensor:
         """The logarithm of `softmax(dim)`."""
-        (x,) = self._operands("log_softmax", self, floating=True)
+        x = self if dtype is None else self.to(dtypes.as_dtype(dtype))
+        (x,) = self._operands("log_softmax", x, floating=True)
         return x._along(ops.LogSoftmax, dim)
 
     def argmax(self, dim: int | None = None, keepdim: bool = False, **alias: Unpack[Alias]) -> Tensor:
@@ -452,8 +587,8 @@ class TensorMethods(Formats):
         """Where the numbers along `dim` stand in order."""
         return self.sort(dim, descending).indices
 
-    def topk(self, k: int, dim: int = -1, largest: bool = True) -> Extremes:
-        """The k largest (or smallest) numbers along `dim`, the first one first, and where they stood."""
+    def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extremes:
+        """The k largest (or smallest) numbers along `dim`, always in order, and where they stood."""
         values, indices = self.sort(dim, descending=largest)
         size = self.shape[dim] if self.ndim else 1
         if not 0 <= k <= size:
@@ -540,6 +675,24 @@ class TensorMethods(Formats):
             raise ShapeError(f"expand: only dimensions of size 1 can grow; {self.shape} cannot become {wanted}")
         return self._apply(ops.Expand(target), self)
 
+    def expand_as(self, other: Tensor) -> Tensor:
+        """`expand` to the shape of another tensor."""
+        return self.expand(other.shape)
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """`view` in the shape of another tensor."""
+        return self.view(other.shape)
+
+    def repeat(self, *times: Any) -> Tensor:
+        """Copies next to each other, so many along each dimension; further ones in front make new dimensions."""
+        counts = _sizes(times)
+        if len(counts) < self.ndim or min(counts, default=0) < 0:
+            raise ShapeError(f"repeat: {counts} must give a count for each dimension of {self.shape}, and none below 0")
+        sizes = (1,) * (len(counts) - self.ndim) + self.shape
+        pairs = [n for count, size in zip(counts, sizes) for n in (count, size)]
+        apart = self.reshape([n for size in sizes for n in (1, size)]).expand(pairs)
+        return apart.reshape([count * size for count, size in zip(counts, sizes)]).clone()
+
     def broadcast_to(self, *sizes: Any) -> Tensor:
         """`expand`."""
         return self.expand(*sizes)
@@ -574,6 +727,28 @@ class TensorMethods(Formats):
         """One tensor for each entry along `dim`."""
         axis = one_dim("unbind", dim, self.ndim)
         return tuple(self[(slice(None),) * axis + (i,)] for i in range(self.shape[axis]))
+
+    # ---- like this one
+
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        """Zeros in this tensor's format and on its device, unless said otherwise."""
+        return self._new(0, size, dtype, device, requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+        """Ones in this tensor's format and on its device, unless said otherwise."""
+        return self._new(1, size, dtype, device, requires_grad)
+
+    def _new(self, value: int, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
+        array = np.full(_sizes(size), value, self.dtype if dtype is None else dtypes.as_dtype(dtype))
+        return self._as_tensor(array).to(device=device).requires_grad_(requires_grad)
+
+    def nelement(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+    def is_floating_point(self) -> bool:
+        """Whether the number format is one that can carry gradients."""
+        return dtypes.is_floating(self.dtype)
 
     # ---- indexing
 
@@ -649,6 +824,21 @@ class Plain(Function):
         self.name = name
         self.compute = compute
 
+    def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        """Two tensors must be broadcastable."""
+        given = [shape for shape in shapes if shape is not None]
+        if len(given) == 2:
+            broadcast_shapes(self.name, given[0], given[1])
+        return {}
+
+    def check(self, *arrays: Any) -> None:
+        """Floats have no bits to combine."""
+        if self.name in ("&", "|", "^", "~") and any(getattr(a, "dtype", dtypes.bool_).kind == "f" for a in arrays):
+            raise DtypeError(
+                f"{self.name}: takes bools and whole numbers, not floats; compare first, as in (x > 0) {self.name} …, "
+                "or convert with .bool()"
+            )
+
     def forward(self, *arrays: Any) -> Any:
         """The result."""
         return self.compute(*arrays)
@@ -670,6 +860,16 @@ class Flat(Plain):
 
 def _is_number(part: Any) -> bool:
     return isinstance(part, (int, np.integer)) and not isinstance(part, bool)
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == dtypes.bool_
+
+
+def _where_not_0(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function(x)`; where x is 0, the result and the gradient are 0."""
+    zero = x == 0
+    return function(x.masked_fill(zero, 1)).masked_fill(zero, 0)
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[int, ...]:

@@ -82,6 +82,15 @@ class Generator:
         """The numbers 0 … n − 1 in random order."""
         return self._next().permutation(n)
 
+    def manual_seed(self, seed: int) -> Generator:
+        """Begin anew with this seed, as a new `Generator(seed)` would; returns the generator itself."""
+        self.load_state_dict({"seed": seed, "offset": 0})
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed."""
+        return self.seed
+
     def state_dict(self) -> dict[str, Any]:
         """The state as plain numbers, for a checkpoint."""
         return {"seed": self.seed, "offset": self.offset, "stream": list(self.stream)}
@@ -120,9 +129,7 @@ def manual_seed(seed: int) -> Generator:
     >>> manual_seed(0)
     Generator(seed=0, offset=0)
     """
-    generator = default_generator()
-    generator.load_state_dict({"seed": seed, "offset": 0, "stream": ()})
-    return generator
+    return default_generator().manual_seed(seed)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tinygrad_cnn.cli.console import command, prepare, say
+from tinygrad_cnn import models
+from tinygrad_cnn.cli import recipes
+from tinygrad_cnn.cli.console import command, complain, prepare, say
+
+MODELS = f"The network: {', '.join(models.available())}."
+
+
+def _either(words: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _by_data(setting: str) -> str:
+    """A recipe's setting for each data set: `20 for digits, cifar10; 3 for mnist`."""
+    names: dict[int, list[str]] = {}
+    for name, recipe in recipes.RECIPES.items():
+        names.setdefault(getattr(recipe, setting), []).append(name)
+    return "; ".join(f"{value} for {', '.join(those)}" for value, those in names.items())
+
+
+def _rates() -> str:
+    return ", ".join(f"{rate:g} for {name}" for name, rate in recipes.LEARNING_RATES.items())
+
 
 app = typer.Typer(
     name="tinygrad-cnn",
@@ -66,15 +91,13 @@ tinygrad-cnn train --resume runs/lenet5-digits-20260131-120000""",
 )
 @command
 def train(
-    model: Annotated[
-        str | None, typer.Argument(help="The network: lenet5.", metavar="MODEL", show_default="lenet5")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help=MODELS, metavar="MODEL", show_default=recipes.MODEL)] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            help="What to learn: digits (bundled, no download), mnist, fashion-mnist, cifar10 or cifar100.",
+            help=f"What to learn: {_either(recipes.RECIPES)}; digits needs no download.",
             metavar="NAME",
-            show_default="digits",
+            show_default=recipes.DATA,
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -84,13 +107,13 @@ def train(
             min=1,
             metavar="NUMBER",
             help="How often to walk through all training images.",
-            show_default="20 for digits, 3 for mnist",
+            show_default=_by_data("epochs"),
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="NUMBER", help="Images in one step of learning.", show_default="32 for digits, else 64"
+            min=1, metavar="NUMBER", help="Images in one step of learning.", show_default=_by_data("batch_size")
         ),
     ] = None,
     lr: Annotated[
@@ -98,15 +121,15 @@ def train(
         typer.Option(
             help="Largest learning rate: how far a step goes. It rises to this and falls again (one cycle).",
             metavar="NUMBER",
-            show_default="0.003 for adam, 0.05 for sgd",
+            show_default=_rates(),
         ),
     ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="How the weights are changed: adam, adamw, sgd (with momentum) or rmsprop.",
+            help=f"How the weights are changed: {_either(recipes.OPTIMIZERS)}.",
             metavar="NAME",
-            show_default="adam",
+            show_default=recipes.OPTIMIZER,
         ),
     ] = None,
     seed: Annotated[
@@ -168,11 +191,13 @@ def evaluate(
 @app.command("predict", epilog="Example: tinygrad-cnn predict my_digit.png")
 @command
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures in any size, grey or colour.", metavar="IMAGE...")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures in any size, grey or colour.", metavar="IMAGE")],
     run: Annotated[
         Path | None,
         typer.Option(
-            help="The run directory of the network.", metavar="RUN_DIR", show_default="the newest one in runs/"
+            help="The run directory of the network.",
+            metavar="RUN_DIR",
+            show_default="the picture's own, else the newest in runs/",
         ),
     ] = None,
     device: Device = "cpu",
@@ -190,7 +215,7 @@ def predict(
 @app.command("summary", epilog="Example: tinygrad-cnn summary lenet5 --input-shape 3x32x32")
 @command
 def summary(
-    model: Annotated[str, typer.Argument(help="The network: lenet5.", metavar="MODEL")],
+    model: Annotated[str, typer.Argument(help=MODELS, metavar="MODEL")],
     input_shape: Annotated[
         str | None,
         typer.Option(help="Channels, rows, columns of one image.", metavar="CxHxW", show_default="the network's own"),
@@ -209,7 +234,7 @@ def summary(
 @app.command("graph", epilog="Example: tinygrad-cnn graph lenet5 --out lenet5.png --level module")
 @command
 def graph(
-    model: Annotated[str, typer.Argument(help="The network: lenet5.", metavar="MODEL")],
+    model: Annotated[str, typer.Argument(help=MODELS, metavar="MODEL")],
     out: Annotated[
         Path | None,
         typer.Option(help="File to write: .svg, .png, .pdf or .dot.", metavar="FILE", show_default="<model>.svg"),
@@ -244,5 +269,9 @@ def doctor(debug: Debug = False) -> None:
 
 def main() -> None:
     """Runs the program with the arguments of the command line."""
-    prepare()
-    app()
+    try:
+        prepare()
+        app()
+    except KeyboardInterrupt:  # before a command has begun, which sees to it itself
+        complain("stopped by Ctrl-C")
+        sys.exit(130)

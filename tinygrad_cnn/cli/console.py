@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import functools
 import io
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -93,8 +94,8 @@ def chosen(what: str, name: str, allowed: Sequence[str]) -> str:
     if key(name) in keys:
         return keys[key(name)]
     near = difflib.get_close_matches(key(name), keys, n=1, cutoff=0.5)
-    meant = f"; did you mean {keys[near[0]]}?" if near else "."
-    wrong(f"{what}: there is no {name!r}{meant} There is {', '.join(allowed)}.")
+    meant = f"did you mean {keys[near[0]]}? Choose" if near else "choose"
+    wrong(f"{what}: there is no {name!r}; {meant} one of: {', '.join(allowed)}")
 
 
 def many(number: int, thing: str) -> str:
@@ -115,6 +116,17 @@ def program() -> str:
 def quoted(path: Path) -> str:
     """A path as it must be typed."""
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
+
+
+@contextlib.contextmanager
+def writing(path: Path, remedy: str) -> Iterator[None]:
+    """Ends the command with the place and a remedy if something cannot be written in this block."""
+    try:
+        yield
+    except BrokenPipeError:  # whoever read what we print has gone
+        raise
+    except OSError as error:
+        fail(f"{error.filename or path} cannot be written: {error.strerror or error}; {remedy}")
 
 
 def command(function: Command) -> Command:

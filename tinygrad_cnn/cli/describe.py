@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_cnn.cli.console import chosen, console, say, wrong
+from tinygrad_cnn.cli import runs
+from tinygrad_cnn.cli.console import chosen, console, say, writing, wrong
 
 if TYPE_CHECKING:
     from tinygrad_cnn.nn import Module
@@ -50,10 +51,12 @@ def graph(name: str, out: Path | None, level: str, input_shape: str | None, batc
     level = chosen("--level", level, ("op", "module"))
     out = Path(f"{chosen('model', name, models.available())}.svg") if out is None else out
     if out.suffix[1:].lower() not in viz.graphs.FORMATS:
-        wrong(f"--out {out}: the name must end in .svg, .png, .pdf or .dot, which says what is drawn")
+        wrong(f"--out {out}: the name must end in .{', .'.join(viz.graphs.FORMATS)}, which says what is drawn")
     model = model_for(name, input_shape)
     generator = random.Generator(0)
     images = tensor(generator.normal((batch_size, *model.input_shape)), dtype="float32")
     labels = tensor(generator.integers(0, 2, (batch_size,)))
     drawn = viz.graph(F.cross_entropy(model(images), labels), params=model, level="op" if level == "op" else "module")
-    say(f"{drawn.description}: {drawn.save(out)}")
+    with writing(out, runs.ELSEWHERE):
+        path = drawn.save(out)
+    say(f"{drawn.description}: {path}")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tinygrad_cnn.about import install
 from tinygrad_cnn.cli.console import console, say
 
 REQUIRED = ("numpy", "threadpoolctl", "safetensors", "graphviz", "typer", "rich")
@@ -60,7 +61,7 @@ def versions() -> Iterator[Finding]:
     yield "demo extra", ", ".join(f"{name} {installed(name) or 'missing'}" for name in OPTIONAL), ""
     if missing:
         uses = ", ".join(f"{name} ({OPTIONAL[name]})" for name in missing)
-        yield "", "", f"pip install 'tinygrad-cnn[demo]' brings {uses}"
+        yield "", "", f"for {uses}: {install('demo')}"
     yield "output", f"{getattr(sys.stdout, 'encoding', None)}, {console().width} columns", ""
 
 
@@ -88,7 +89,7 @@ def blas() -> Iterator[Finding]:
         slower = library["internal_api"] == "openblas" and wide and core not in AVX512_CORES
         remedy = (
             f"OpenBLAS uses its {core} kernels on a processor with AVX-512; with the environment variable "
-            "OPENBLAS_CORETYPE=SkylakeX, set before Python starts, matrix products are up to 1.8 times as fast"
+            "OPENBLAS_CORETYPE=SkylakeX, set before Python starts, matrix products take less time"
         )
         yield "BLAS", text, remedy if slower else ""
     yield (
@@ -154,5 +155,10 @@ def data_files() -> Iterator[Finding]:
     from tinygrad_cnn.data import cache_dir
 
     folder = cache_dir()
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    names = sorted(path.name for path in folder.iterdir() if _holds_files(path)) if folder.is_dir() else []
     yield "data folder", f"{folder}: {', '.join(names) or 'nothing downloaded yet'} (TINYGRAD_CNN_DATA changes it)", ""
+
+
+def _holds_files(path: Path) -> bool:
+    """Whether there is a finished file: neither an empty folder nor a part of a download that was killed."""
+    return any(file.is_file() and file.suffix != ".part" for file in (path, *path.rglob("*")))

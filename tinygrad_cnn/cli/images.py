@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_cnn.about import install
 from tinygrad_cnn.cli.console import fail
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from tinygrad_cnn.data import DataInfo
 
 # Part of the picture that the digit fills: scikit-learn's reach the edges, MNIST's lie in 20 of 28 pixels.
@@ -18,26 +22,29 @@ ROUGHLY = 0.12  # how far from that a picture may be to be left as it is
 COARSE = {"digits": (8, 8)}  # rows and columns these images had before they were enlarged
 INK = 0.25  # share of the full contrast from which a pixel counts as ink
 LEAST_CONTRAST = 0.05
+DARKEST = 0.01  # share of a light picture's pixels that may be dark without being ink
+# what Pillow raises for a file that begins as a picture and goes on as something else
+DAMAGED = (OSError, EOFError, SyntaxError, ValueError, struct.error)
 
 
-def read_picture(path: Path, info: DataInfo) -> tuple[np.ndarray, list[str]]:
+def read_picture(path: Path, info: DataInfo) -> tuple[np.ndarray | None, list[str]]:
     """Reads a picture as one image of a data set, (C, H, W) and normalised.
 
     Returns:
-        The image, and what was done to the picture, in words.
+        The image, None if there is nothing to see in it, and what was done to the picture, in words.
     """
     from tinygrad_cnn.data import transforms
 
     C, H, W = info.image_shape
     pixels, done = pixels_of(path, grey=C == 1)
+    if np.ptp(pixels, axis=(0, 1)).max() < LEAST_CONTRAST:
+        return None, done
     if C == 1:
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         if np.median(border) > 0.5:
             pixels = 1 - pixels
             done.append("inverted (a light background; the training images' is dark)")
-        if np.ptp(pixels) < LEAST_CONTRAST:
-            done.append("hardly readable: it has almost no contrast, so do not trust the answer")
-        elif info.name in INK_FILLS:
+        if info.name in INK_FILLS:
             if pixels.shape != (H, W):
                 pixels = (pixels - pixels.min()) / np.ptp(pixels)
             framed = centred(pixels, INK_FILLS[info.name])
@@ -61,7 +68,7 @@ def pixels_of(path: Path, grey: bool) -> tuple[np.ndarray, list[str]]:
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
-        raise ImportError("reading pictures needs Pillow: pip install 'tinygrad-cnn[demo]'") from error
+        raise ImportError(f"reading pictures needs Pillow: {install('demo')}") from error
     done = []
     try:
         with Image.open(path) as file:
@@ -71,15 +78,30 @@ def pixels_of(path: Path, grey: bool) -> tuple[np.ndarray, list[str]]:
                 picture = Image.fromarray((255 * wide / max(wide.max(), 1)).astype(np.uint8))
             if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
                 picture = picture.convert("RGBA")
-                white = Image.new("RGBA", picture.size, "white")
-                picture = Image.alpha_composite(white, picture)
-                done.append("put on white (it is transparent)")
+                if np.asarray(picture.getchannel("A")).min() < 255:
+                    ground = background(picture)
+                    picture = Image.alpha_composite(Image.new("RGBA", picture.size, ground), picture)
+                    done.append(f"put on {ground} (it is transparent)")
             pixels = np.asarray(picture.convert("L" if grey else "RGB"), dtype=np.float32) / 255
     except UnidentifiedImageError:
         fail(f"{path} is no picture that Pillow can read (PNG, JPEG, GIF, BMP, WebP …)")
     except Image.DecompressionBombError as error:
         fail(f"{path} is too large: {error}")
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's: no permission, a drive that is gone
+        fail(f"{path} is damaged: {error}; save it again")
     return pixels, done
+
+
+def background(picture: Image) -> str:
+    """What to put a transparent picture on: black if its opaque part is light all over, else white.
+
+    A scan with transparent edges is light on average, too, but has ink that white does not swallow.
+    """
+    opaque = np.asarray(picture.getchannel("A")) > 127
+    grey = np.asarray(picture.convert("L"))[opaque]
+    return "black" if grey.size and np.quantile(grey, DARKEST) > 127 else "white"
 
 
 def centred(pixels: np.ndarray, fills: float) -> np.ndarray:

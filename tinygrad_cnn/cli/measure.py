@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_cnn.cli import runs
-from tinygrad_cnn.cli.console import chosen, fail, program, say
+from tinygrad_cnn.cli.console import chosen, fail, program, quoted, say
 
 if TYPE_CHECKING:
     from tinygrad_cnn.data import DataInfo
@@ -28,7 +28,7 @@ def evaluate(run: Path, data_name: str | None, data_dir: Path | None, device: st
     from tinygrad_cnn.cli.train import TEST_BATCH, load_data
 
     model, config = runs.trained_model(run, device)
-    name = chosen("--data", data_name or config["data"], data.available())
+    name = chosen("--data", config["data"] if data_name is None else data_name, data.available())
     _require_fitting(run, config, data.catalogue.ALL[name])
     split = load_data(name, data_dir or _same_folder(name, config))
     result = training.evaluate(model, data.DataLoader(split.test, batch_size=TEST_BATCH, device=device), confusion=True)
@@ -64,12 +64,23 @@ def _require_fitting(run: Path, config: dict[str, Any], info: DataInfo) -> None:
         fail(f"{run} tells {options['num_classes']} classes apart; {info.name} has {len(info.classes)}")
 
 
+def _require_pictures(pictures: Sequence[Path], run: Path) -> None:
+    """Refuses the first path that is no file, before anything is said about the others."""
+    for path in pictures:
+        if path.is_dir():
+            fail(f"{path} is a folder; name the pictures in it")
+        if not path.exists():
+            example = run / runs.EXAMPLE
+            ready = f", or take {quoted(example)}" if example.is_file() else ""
+            fail(f"there is no picture {path}; any picture will do, draw one with a paint program{ready}")
+
+
 def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int = 3) -> None:
     """Prints what the network takes each picture for, with the probabilities as bars.
 
     Args:
         pictures: Picture files.
-        run: The run directory; the newest one if absent.
+        run: The run directory; if absent that of the first picture if it lies in one, else the newest.
         device: Where to compute.
         most: How many classes are shown.
     """
@@ -79,14 +90,17 @@ def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int =
     from tinygrad_cnn.data import catalogue
 
     if run is None:
-        run = runs.newest_run()
+        run = runs.run_of(pictures[0]) or runs.newest_run()
     model, config = runs.trained_model(run, device)
+    _require_pictures(pictures, run)
     info = catalogue.ALL[config["data"]]
     say(f"{run}: {config['model']}, trained on {info.name}")
     for path in pictures:
-        if not path.is_file():
-            fail(f"there is no picture {path}")
         image, done = read_picture(path, info)
+        if image is None:
+            say()
+            say(f"{path}: nothing to see, the picture has almost no contrast", style="bold")
+            continue
         with no_grad():
             probabilities = F.softmax(model(tensor(image[None], device=device)), dim=1).numpy()[0]
         best = np.argsort(-probabilities, kind="stable")

@@ -55,11 +55,12 @@ def leave(
                 actual[wrong],
                 predicted[wrong],
                 classes,
-                title=f"{int(wrong.sum()):,} of {len(wrong):,} test images taken for another class (at most 24 shown)",
+                total=len(wrong),
             )
         for what, figure in drawn.items():
             figures[what] = run / f"{what.replace(' ', '_')}.png"
             figure.savefig(figures[what])
+        figures.update(example(run, split))
     except ImportError as error:
         say(f"no figures: {error}", style="yellow")
     figures["graph of a step"] = step_graph(run, model, train_loader)
@@ -68,6 +69,18 @@ def leave(
     left["settings"] = run / runs.CONFIG
     left["checkpoints"] = run / runs.CHECKPOINTS
     return left
+
+
+def example(run: Path, split: DataSplit) -> dict[str, Path]:
+    """A test image as a picture file, for a first `predict`; what it shows → where it lies."""
+    from PIL import Image
+
+    x, label = split.test[0]
+    pixels = np.moveaxis(np.asarray(x), 0, -1) * split.info.std + split.info.mean  # (C,H,W) -> (H,W,C), 0 … 1
+    pixels = (pixels * 255).round().clip(0, 255).astype(np.uint8)
+    path = run / runs.EXAMPLE
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)
+    return {f"example, class {split.classes[int(label)]}": path}
 
 
 def judged(model: Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -107,7 +120,7 @@ def page(run: Path, config: dict[str, Any], history: History, figures: dict[str,
     shown = "\n".join(
         f'<h2>{html.escape(what)}</h2>\n<img src="{path.name}" alt="{html.escape(what)}">'
         for what, path in figures.items()
-        if path.suffix in (".png", ".svg")
+        if path.suffix in (".png", ".svg") and path.name != runs.EXAMPLE
     )
     title = html.escape(f"{config['model']} on {config['data']}: test accuracy {history.last['val_accuracy']:.2%}")
     path = run / PAGE
@@ -127,6 +140,7 @@ pre {{ background: #f5f5f5; padding: 1rem; overflow-x: auto; }}
 <h1>{title}</h1>
 {shown}
 <h2>epochs</h2>
+<p>{about_numbers(config["augment"])}</p>
 <table>
 <tr>{head}</tr>
 {rows}
@@ -138,6 +152,16 @@ pre {{ background: #f5f5f5; padding: 1rem; overflow-x: auto; }}
         encoding="utf-8",
     )
     return path
+
+
+def about_numbers(augmented: bool) -> str:
+    """How to read the epochs' table: what the test images are for, and why they come off better at first."""
+    shifted = "are shifted at random and " if augmented else ""
+    return (
+        "In this run nothing was chosen by looking at the test images; they were only measured after each epoch. "
+        f"At first the test accuracy is above the training accuracy, since the training images {shifted}are measured "
+        "during the epoch, while the network is still learning."
+    )
 
 
 def _number(value: Any) -> str:

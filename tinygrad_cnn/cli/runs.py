@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_cnn.cli.console import fail, program, quoted
+from tinygrad_cnn.cli import recipes
+from tinygrad_cnn.cli.console import fail, many, program, quoted, writing
 
 if TYPE_CHECKING:
     from tinygrad_cnn.nn import Module
@@ -16,6 +19,8 @@ RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
 CONFIG = "config.json"
 HISTORY = "history.json"
+EXAMPLE = "example.png"  # a test image, for a first `predict`
+ELSEWHERE = "choose another place with --out"
 
 
 def new_run(model: str, data: str, out: Path | None) -> Path:
@@ -25,18 +30,24 @@ def new_run(model: str, data: str, out: Path | None) -> Path:
     """
     if out is not None:
         refuse_used(out)
-        out.mkdir(parents=True, exist_ok=True)
+        with writing(out, ELSEWHERE):
+            out.mkdir(parents=True, exist_ok=True)
         return out
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{model}-{data}-{stamp}"
-    number = 1
-    while True:
-        path = RUNS / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            number += 1
+    with writing(RUNS, ELSEWHERE):
+        RUNS.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            path = RUNS / (name if number == 1 else f"{name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                break
+    return path
+
+
+def run_of(picture: Path) -> Path | None:
+    """The run directory that a picture lies in, if it lies in one."""
+    return picture.parent if (picture.parent / CHECKPOINTS).is_dir() else None
 
 
 def newest_run() -> Path:
@@ -73,7 +84,16 @@ def saved_run(run: Path) -> Any:
 
 def write_config(run: Path, config: dict[str, Any]) -> None:
     """Notes the settings a run is started with."""
-    (run / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with writing(run / CONFIG, ELSEWHERE):
+        (run / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def finished(config: dict[str, Any]) -> str:
+    """That a run has come to the end of its schedule, and how to train longer."""
+    epochs = config["epochs"]
+    data = "" if config["data"] == recipes.DATA else f" --data {config['data']}"
+    longer = f"{program()} train {config['model']}{data} --epochs {epochs + max(epochs // 2, 1)}"
+    return f"this run has finished its {many(epochs, 'epoch')}; for more, start a new one: {longer}"
 
 
 def trained_model(run: Path, device: str) -> tuple[Module, dict[str, Any]]:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_cnn.cli import recipes, runs
-from tinygrad_cnn.cli.console import chosen, console, many, program, quoted, say, stop, wrong
+from tinygrad_cnn.cli.console import chosen, console, many, program, quoted, say, stop, writing, wrong
 
 if TYPE_CHECKING:
     from tinygrad_cnn.data import DataLoader, DataSplit
     from tinygrad_cnn.nn import Module
+    from tinygrad_cnn.training import History
 
 TEST_BATCH = 250  # images a step when nothing is learned; more does not make it faster
 
@@ -41,7 +42,7 @@ def train(
 
     started = time.perf_counter()
     config = settings(model, given) if resume is None else resumed(resume, model, given, out)
-    config["device"] = backends.get(device or config["device"]).name
+    config["device"] = backends.get(config["device"] if device is None else device).name
     if out is not None:
         runs.refuse_used(out)
     if data_dir is not None:
@@ -61,21 +62,24 @@ def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of a new run: what was given, and the data set's recipe for the rest."""
     from tinygrad_cnn import __version__, data, models
 
-    name = chosen("model", model or "lenet5", models.available())
-    data_name = chosen("--data", given["data"] or "digits", data.available())
-    optimizer = chosen("--optimizer", given["optimizer"] or recipes.OPTIMIZER, recipes.OPTIMIZERS)
+    defaults: dict[str, Any] = {"data": recipes.DATA, "optimizer": recipes.OPTIMIZER, "seed": 0}
+    given = defaults | {name: value for name, value in given.items() if value is not None}
+    name = chosen("model", recipes.MODEL if model is None else model, models.available())
+    data_name = chosen("--data", given["data"], data.available())
+    optimizer = chosen("--optimizer", given["optimizer"], recipes.OPTIMIZERS)
     recipe = recipes.RECIPES[data_name]
-    if given["lr"] is not None and not 0 < given["lr"] < math.inf:
-        wrong(f"--lr {given['lr']:g}: the learning rate must be finite and greater than 0")
+    lr = given.get("lr", recipes.LEARNING_RATES[optimizer])
+    if not 0 < lr < math.inf:
+        wrong(f"--lr {lr:g}: the learning rate must be finite and greater than 0")
     return {
         "model": name,
         "data": data_name,
         "data_dir": None,
-        "epochs": given["epochs"] or recipe.epochs,
-        "batch_size": given["batch_size"] or recipe.batch_size,
+        "epochs": given.get("epochs", recipe.epochs),
+        "batch_size": given.get("batch_size", recipe.batch_size),
         "optimizer": optimizer,
-        "lr": given["lr"] or recipes.LEARNING_RATES[optimizer],
-        "seed": given["seed"] or 0,
+        "lr": lr,
+        "seed": given["seed"],
         "augment": recipe.augment,
         "device": "cpu",
         "version": __version__,
@@ -84,12 +88,21 @@ def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
 def resumed(run: Path, model: str | None, given: dict[str, Any], out: Path | None) -> dict[str, Any]:
     """The settings of a run that goes on: exactly those it was started with."""
+    from tinygrad_cnn import models
+
+    saved = runs.saved_run(run)
+    config = dict(saved.config)
+    done = len(saved.history or ()) >= config["epochs"]
     others = [f"--{name.replace('_', '-')}" for name, value in {**given, "out": out}.items() if value is not None]
     if others:
-        wrong(f"--resume goes on with the settings of {run}; leave out {', '.join(others)}")
-    config = dict(runs.saved_run(run).config)
-    if model is not None and chosen("model", model, [config["model"]]) != config["model"]:
+        more = f"; {runs.finished(config)}" if done else ""
+        wrong(f"--resume goes on with the settings of {run}; leave out {', '.join(others)}{more}")
+    if model is not None and chosen("model", model, models.available()) != config["model"]:
         wrong(f"{run} trains {config['model']}, not {model}")
+    if done:
+        say("nothing is left to train, only the pictures are made again:", style="yellow")
+        say(runs.finished(config), style="yellow")
+        say()
     return config
 
 
@@ -113,21 +126,33 @@ def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, g
             epochs=config["epochs"],
             val_loader=test_loader,
             scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
-            callbacks=[training.ProgressBar(console())],
+            callbacks=[training.ProgressBar(console(), validation="test")],
             checkpoint_dir=run / runs.CHECKPOINTS,
             resume=go_on,
             generator=random.Generator(seed, stream=(2,)),
             config=config,
         )
     except training.Interrupted as stopped:
-        stopped.history.save(run / runs.HISTORY)
+        keep_history(stopped.history, run)
         say()
         say(f"stopped after {len(stopped.history)} of {many(config['epochs'], 'epoch')}; nothing is lost. To go on:")
-        say(f"  {program()} train --resume {quoted(run)}", style="bold")
+        say(f"  {again(run)}", style="bold")
         stop(stopped.exit_code)
-    history.save(run / runs.HISTORY)
-    left = pictures.leave(run, config, model, split, train_loader, test_loader, history)
+    keep_history(history, run)
+    with writing(run, f"the training is safe; free some space, then {again(run)} makes the pictures"):
+        left = pictures.leave(run, config, model, split, train_loader, test_loader, history)
     announce(run, config, history, left, len(split.test), time.perf_counter() - started)
+
+
+def keep_history(history: History, run: Path) -> None:
+    """Writes history.json, which the checkpoints hold as well."""
+    with writing(run / runs.HISTORY, f"the training is safe; free some space, then {again(run)}"):
+        history.save(run / runs.HISTORY)
+
+
+def again(run: Path) -> str:
+    """The command that goes on with a run."""
+    return f"{program()} train --resume {quoted(run)}"
 
 
 def loaders(config: dict[str, Any], split: DataSplit) -> tuple[DataLoader, DataLoader]:
@@ -164,7 +189,7 @@ def introduce(run: Path, config: dict[str, Any], model: Module, split: DataSplit
 
 
 def announce(
-    run: Path, config: dict[str, Any], history: Any, left: dict[str, Path], tested: int, seconds: float
+    run: Path, config: dict[str, Any], history: History, left: dict[str, Path], tested: int, seconds: float
 ) -> None:
     """The end of a training: how good the network is, where everything lies, what to do next."""
     accuracy = history.last["val_accuracy"]
@@ -176,15 +201,17 @@ def announce(
     )
     say()
     say(f"In {run}:", style="bold")
+    width = max(map(len, left))
     for what, path in left.items():
-        say(f"  {what:<16}  {path.name}{'/' if path.is_dir() else ''}")
+        say(f"  {what:<{width}}  {path.name}{'/' if path.is_dir() else ''}")
     say()
     say("What to try next:", style="bold")
     other = "mnist" if config["data"] == "digits" else "digits"
-    picture = "my_digit.png" if config["data"] in ("digits", "mnist") else "my_picture.png"
+    example = run / runs.EXAMPLE
+    picture = quoted(example) if example in left.values() else f"my_picture.png --run {quoted(run)}"
     for line in (
         f"{program()} evaluate {quoted(run)}",
-        f"{program()} predict {picture} --run {quoted(run)}",
+        f"{program()} predict {picture}",
         f"{program()} train {config['model']} --data {other}",
         f"{program()} summary {config['model']}",
     ):

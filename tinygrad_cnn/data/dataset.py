@@ -69,7 +69,7 @@ def _position(index: Any, count: int, name: str) -> int:
 
 
 class TensorDataset(Dataset):
-    """Tensors or arrays of equal first size: sample i is the tuple of their rows i.
+    """Tensors or arrays of equal first size: sample i is the tuple of their rows i; slices give several rows.
 
     Args:
         *tensors: (N, …) each, tensors or arrays.
@@ -103,8 +103,8 @@ class TensorDataset(Dataset):
         """The plain arrays."""
         return tuple(t.data if isinstance(t, Tensor) else t for t in self.tensors)
 
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        row = _position(index, len(self), "TensorDataset")
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        row = index if isinstance(index, slice) else _position(index, len(self), "TensorDataset")
         return tuple(t[row] for t in self.tensors)
 
     def get_batch(self, indices: np.ndarray, rngs: Sequence[random.Generator] | None = None) -> Any:

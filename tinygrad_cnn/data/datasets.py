@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from tinygrad_cnn.about import install
 from tinygrad_cnn.data import catalogue, cifar, files, transforms
 from tinygrad_cnn.data.catalogue import DataInfo
 from tinygrad_cnn.data.dataset import ImageDataset
@@ -104,7 +105,7 @@ class Digits(_NamedDataset):
         except ImportError as error:
             raise DataError(
                 f"the digits come with scikit-learn, which cannot be imported ({error}); install it with "
-                '`pip install "tinygrad-cnn[demo]"`'
+                f"{install('demo')}"
             ) from error
         digits = load_digits()
         images = (digits.images / 16).astype(np.float32)[:, None]

@@ -97,7 +97,7 @@ def fetch(
     Args:
         file: What to fetch, with its checksum.
         mirrors: Addresses that the file's name is appended to, in order of preference.
-        folder: Where to put it; made if it is missing.
+        folder: Where to put it; made if it is missing, and gone again if nothing could be put there.
         timeout: Seconds without data after which a mirror is given up (default `TIMEOUT`).
         progress: Called as `progress(name, received_bytes, total_bytes_or_None)`.
 
@@ -108,6 +108,14 @@ def fetch(
         DataError: If no mirror delivered it, with what each of them did; or if the folder cannot be written.
     """
     target = folder / file.name
+    with _made(folder):
+        return _from_first(file, mirrors, target, TIMEOUT if timeout is None else timeout, progress)
+
+
+def _from_first(
+    file: RemoteFile, mirrors: Sequence[str], target: Path, timeout: float, progress: Progress | None
+) -> Path:
+    folder = target.parent
     tried: list[str] = []
     for left in folder.glob(f".{file.name}.*.part"):
         with contextlib.suppress(OSError):  # from a process that was killed; a newer one may still be at work
@@ -119,7 +127,7 @@ def fetch(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with open(part, "xb") as out:
-                _receive(url, out, TIMEOUT if timeout is None else timeout, file.name, progress)
+                _receive(url, out, timeout, file.name, progress)
                 out.flush()
                 os.fsync(out.fileno())
             problem = file.problem(part)
@@ -141,6 +149,18 @@ def fetch(
         tried.append(f"{url}: {problem}")
     attempts = "\n  ".join(tried) or "no mirror is known"
     raise DataError(f"{file.name} could not be downloaded:\n  {attempts}")
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Folders that are missing now and still empty at the end are removed: a failed download leaves no trace."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+    try:
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):  # not empty: something was put there
+                path.rmdir()
 
 
 def _publish(part: Path, target: Path, file: RemoteFile) -> None:

@@ -52,9 +52,15 @@ class DataLoader:
             what it returns become tensors.
         transform: Applied to each image (the first part of a sample) after the dataset's own.
         device: Where the batches' tensors are made.
+        sampler: The indices of the samples in their order, asked anew for every walk, instead of `shuffle`. To
+            resume within an epoch it must give the same order again.
+        pin_memory: Accepted for PyTorch's sake, without effect.
+        persistent_workers: Accepted for PyTorch's sake, without effect: threads start at once.
+        worker_init_fn: Refused: threads need no preparation, since every sample has its own random stream.
 
     Raises:
         DeviceError: If the device cannot be used.
+        IndexError: If the sampler gives an index that is outside the dataset.
         ValueError: If the sizes make no batch: batch_size < 1, an empty dataset, or drop_last with fewer
             samples.
 
@@ -76,13 +82,25 @@ class DataLoader:
         collate_fn: Callable[[list[Any]], Any] | None = None,
         transform: Callable[..., Any] | None = None,
         device: Any = None,
+        sampler: Any = None,
+        pin_memory: bool = False,
+        persistent_workers: bool = False,
+        worker_init_fn: None = None,
     ) -> None:
+        if worker_init_fn is not None:
+            raise ValueError(
+                "DataLoader: worker_init_fn has nothing to do here: workers are threads, and every sample has a random "
+                "stream of its own; draw from random.default_generator() in the dataset, and leave it out"
+            )
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: sampler and shuffle both say in which order; give one of them")
         for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"DataLoader: {name}={value!r} must be a whole number of at least {least}")
         self.dataset = dataset
         self.batch_size = int(batch_size)
         self.shuffle = bool(shuffle)
+        self.sampler = sampler
         self.drop_last = bool(drop_last)
         self.num_workers = int(num_workers)
         self.collate_fn = collate_fn
@@ -90,9 +108,12 @@ class DataLoader:
         self.device = None if device is None else backends.get(device)
         if not len(dataset):
             raise ValueError("DataLoader: the dataset is empty")
+        samples = len(dataset if sampler is None else sampler)
+        if not samples:
+            raise ValueError("DataLoader: the sampler is empty")
         if not len(self):
             raise ValueError(
-                f"DataLoader: drop_last leaves nothing of {len(dataset)} samples in batches of {batch_size}; "
+                f"DataLoader: drop_last leaves nothing of {samples} samples in batches of {batch_size}; "
                 "make batch_size smaller"
             )
         if generator is None:
@@ -105,7 +126,8 @@ class DataLoader:
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        full, rest = divmod(len(self.dataset), self.batch_size)
+        samples = self.dataset if self.sampler is None else self.sampler
+        full, rest = divmod(len(samples), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
     def __repr__(self) -> str:
@@ -177,10 +199,7 @@ class DataLoader:
         return self._batches(run)
 
     def _batches(self, run: _Pass) -> Iterator[Any]:
-        count = len(self.dataset)
-        order = np.arange(count)
-        if self.shuffle:
-            order = random.Generator(run.seed, stream=(run.epoch,)).permutation(count)
+        order = self._order(run)
         batches = (
             order[start : start + self.batch_size]
             for start in range(run.position * self.batch_size, len(self) * self.batch_size, self.batch_size)
@@ -196,6 +215,18 @@ class DataLoader:
                 run.position += 1
                 yield to_tensors(batch, self.device)
         run.done = True
+
+    def _order(self, run: _Pass) -> np.ndarray:
+        count = len(self.dataset)
+        if self.sampler is None:
+            return (
+                random.Generator(run.seed, stream=(run.epoch,)).permutation(count) if self.shuffle else np.arange(count)
+            )
+        order = np.asarray([int(index) for index in self.sampler], dtype=np.int64)
+        outside = order[(order < 0) | (order >= count)]
+        if outside.size:
+            raise IndexError(f"DataLoader: the sampler gave {outside[0]}; the dataset has samples 0 to {count - 1}")
+        return order
 
     def _loading(self, run: _Pass) -> Callable[[np.ndarray], Any]:
         def load(indices: np.ndarray) -> Any:

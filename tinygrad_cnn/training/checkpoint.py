@@ -76,8 +76,7 @@ class Checkpoint:
         Args:
             model: A model with the same parameters and buffers (names, shapes, formats).
             optimizer: Of the same class, over the same parameters; None leaves that part of the checkpoint
-            unused. So with
-                the others.
+                unused, here and with the others.
             scheduler: Of the same class.
             generator: The random generator that was used in training.
             loader: The training data's loader.
@@ -85,7 +84,7 @@ class Checkpoint:
 
         Raises:
             CheckpointError: If something is of another kind or shape; it lists the differences, and nothing
-            was changed.
+                was changed.
         """
         differences = _differences(self.model, arrays_of(model))
         if differences:
@@ -93,8 +92,8 @@ class Checkpoint:
                 f"{self.path} is of another model ({self.kinds.get('model', 'unknown class')}; this one is a "
                 f"{type(model).__name__}):\n  "
                 + "\n  ".join(differences)
-                + "\nNothing was loaded. Build the model with "
-                "the options of the checkpoint (its .config), or give another checkpoint directory."
+                + "\nNothing was loaded. Build the model with the options of the checkpoint (its .config), "
+                "or give another checkpoint directory."
             )
         company = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator, "loader": loader}
         wanted: list[tuple[str, Any, Any]] = [("model", model, self.model)]
@@ -116,8 +115,8 @@ class Checkpoint:
             raise CheckpointError(f"{self.path} has no {role} state, but a {kind} wants one; resume without the {role}")
         if self.kinds.get(role, kind) != kind:
             raise CheckpointError(
-                f"{self.path} was written with the {role} {self.kinds[role]}, this one is a {kind}; nothing "
-                f"was loaded. Use {self.kinds[role]} to resume."
+                f"{self.path} was written with the {role} {self.kinds[role]}, this one is a {kind}; "
+                f"nothing was loaded. Use {self.kinds[role]} to resume."
             )
 
 

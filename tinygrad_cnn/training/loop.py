@@ -135,8 +135,7 @@ def evaluate(
     if not averages.samples:
         raise ValueError(
             "evaluate: the loader gave no batches; is the data set empty, or is it an iterator that was "
-            "already walked "
-            "through (then pass a list or a DataLoader)?"
+            "already walked through (then pass a list or a DataLoader)?"
         )
     result = averages.result()
     return Evaluation(result.pop("loss"), result, averages.samples, time.perf_counter() - started, counts)

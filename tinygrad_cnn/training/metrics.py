@@ -183,7 +183,6 @@ def _check(name: str, y_hat: Tensor, y: Tensor) -> None:
     if y_hat.ndim < 2 or y.shape != y_hat.shape[:1] + y_hat.shape[2:]:
         raise ShapeError(
             f"{name}: y_hat (N, C, …) = {y_hat.shape} and y (N, …) = {y.shape} do not fit; scores have one "
-            "column a class, "
-            "targets are class numbers. For other tasks give metrics=() or your own function (y_hat, y) -> "
-            "number"
+            "column a class, targets are class numbers. For other tasks give metrics=() or your own function "
+            "(y_hat, y) -> number"
         )

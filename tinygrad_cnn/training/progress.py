@@ -21,12 +21,21 @@ class ProgressBar(Callback):
         console: A `rich.console.Console` to print on; by default standard output.
         plain: True for plain lines, False for the live one; None decides by what the console is.
         every_seconds: How often a plain line is printed within an epoch.
+        validation: What the lines call the data behind the `val_` numbers, say `"test"` for `test loss`; None
+            leaves `val_loss` as it is.
     """
 
-    def __init__(self, console: Any = None, plain: bool | None = None, every_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        console: Any = None,
+        plain: bool | None = None,
+        every_seconds: float = 30.0,
+        validation: str | None = None,
+    ) -> None:
         self.console = console
         self.plain = plain
         self.every_seconds = every_seconds
+        self.validation = validation
         self._live: Any = None
         self._clock = _Clock()
 
@@ -62,16 +71,30 @@ class ProgressBar(Callback):
     def on_epoch_end(self, run: Run) -> None:
         self._clock.finish()
         self._close()
-        record = {name: value for name, value in run.logs.items() if name not in _NOT_SHOWN}
-        self._print(
-            f"epoch {run.epoch}/{run.epochs}  {_numbers(record)}  lr {run.logs['lr']:.3g}  "
-            f"{run.logs['images_per_second']:,.0f} images/s  {duration(run.logs['seconds'])}"
-        )
+        lines = self._summaries(run)
+        if self.console.is_terminal:  # the longest that fits; files and pipes get everything
+            lines = [line for line in lines if len(line) <= self.console.width] or lines[-1:]
+        self._print(lines[0])
 
     def on_train_end(self, run: Run) -> None:
         self._close()
         if run.outcome == "stopped":
             self._print(f"stopped: {run.stop_reason}")
+
+    def _summaries(self, run: Run) -> list[str]:
+        """The line at the end of an epoch, and shorter ones for narrow terminals."""
+        record = {self._called(name): value for name, value in run.logs.items() if name not in _NOT_SHOWN}
+        epoch, time = f"epoch {run.epoch}/{run.epochs}", duration(run.logs["seconds"])
+        lr, speed = f"lr {run.logs['lr']:.3g}", f"{run.logs['images_per_second']:,.0f} images/s"
+        short = _numbers(record, short=True)
+        rows = [[_numbers(record), lr, speed, time], [_numbers(record), lr, time], [_numbers(record), time]]
+        lines = ["  ".join([epoch, *row]) for row in [*rows, [short, time], [short]]]
+        return [*lines, lines[-1].replace("  ", " ")]
+
+    def _called(self, name: str) -> str:
+        if self.validation is None or not name.startswith("val_"):
+            return name
+        return f"{self.validation} {name.removeprefix('val_')}"
 
     def _close(self) -> None:
         if self._live is not None:
@@ -87,21 +110,27 @@ class ProgressBar(Callback):
         from rich.text import Text
 
         line = Table.grid(padding=(0, 1, 0, 0))
-        cells: list[Any] = [Text(f"epoch {run.epoch}/{run.epochs}", no_wrap=True)]
+        numbers = _numbers(run.logs, short=True)
+        texts = [f"epoch {run.epoch}/{run.epochs}", self._position(run), numbers, self._speed(run)]
+        width = min(30, max(4, self.console.width - 76))  # a line in 80 columns, with a loss and an accuracy
+        if width + sum(1 + len(text) for text in texts) > self.console.width:
+            texts[-1] = self._left(run)
+        cells: list[Any] = [Text(text, no_wrap=True) for text in texts]
         if run.batches:
-            width = min(30, max(4, self.console.width - 76))  # a line in 80 columns, with a loss and an accuracy
-            cells.append(Bar(total=run.batches, completed=run.batch, width=width))
-        texts = (self._position(run), _numbers(run.logs, short=True), self._speed(run))
-        line.add_row(*cells, *(Text(text, no_wrap=True) for text in texts))
+            cells.insert(1, Bar(total=run.batches, completed=run.batch, width=width))
+        line.add_row(*cells)
         return line
 
     def _position(self, run: Run) -> str:
         return f"{run.batch}/{run.batches}" if run.batches else f"batch {run.batch}"
 
     def _speed(self, run: Run) -> str:
-        left = self._clock.seconds_left(run)
         speed = f"{run.images_per_second:,.0f} images/s" if run.images_per_second else ""
-        return speed if left is None else f"{speed}  ETA {duration(left)}"
+        return "  ".join(part for part in (speed, self._left(run)) if part)
+
+    def _left(self, run: Run) -> str:
+        left = self._clock.seconds_left(run)
+        return "" if left is None else f"ETA {duration(left)}"
 
 
 class _Clock:

@@ -67,29 +67,32 @@ def write(directory: str | os.PathLike[str], files: Mapping[str, bytes], keep: i
             was there before is untouched then.
     """
     directory = Path(directory)
-    scratch = None
+    scratch = target = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         present = checkpoints(directory)
         name = f"checkpoint-{_number(present[-1]) + 1 if present else 1:06d}"
+        target = directory / name
         scratch = directory / f".writing-{name}-{uuid.uuid4().hex[:8]}"
         scratch.mkdir()
         for file, content in {**files, MANIFEST: _manifest(files)}.items():
             _write_durably(scratch / file, content)
         _sync_directory(scratch)
-        _rename(scratch, directory / name)
+        _rename(scratch, target)
         _sync_directory(directory)
     except OSError as error:
+        place = target or directory
+        if target and scratch and Path(error.filename or "").parent == scratch:
+            place = target / Path(error.filename).name  # the name it was to have; nobody has ever seen the other
         raise CheckpointError(
-            f"checkpoint: cannot write {error.filename or scratch or directory}: {error.strerror or error}. "
-            "Checkpoints "
-            f"written earlier are untouched; free some space or give another directory, then resume."
+            f"checkpoint: cannot write {place}: {error.strerror or error}. "
+            "Checkpoints written earlier are untouched; free some space or give another directory, then resume."
         ) from error
     finally:  # also after Ctrl-C in the middle; after the rename there is nothing left to remove
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
     _prune(directory, name, keep)
-    return directory / name
+    return target
 
 
 def write_file(path: str | os.PathLike[str], content: bytes) -> None:
@@ -105,6 +108,9 @@ def write_file(path: str | os.PathLike[str], content: bytes) -> None:
         _write_durably(scratch, content)
         os.replace(scratch, path)
         _sync_directory(path.parent)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # nobody has ever seen the other name
+        raise
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -164,8 +170,7 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
     if manifest["format"] > FORMAT:
         raise CheckpointError(
             f"{path} has checkpoint format {manifest['format']}, this version of tinygrad_cnn reads up to "
-            f"{FORMAT}; "
-            f"update the package (pip install --upgrade tinygrad-cnn)"
+            f"{FORMAT}; update the package"
         )
     entries: dict[str, dict[str, Any]] = manifest["files"]
     for name in entries:

@@ -61,7 +61,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 def arrays_of(model: nn.Module) -> Arrays:
     """A model's parameters and buffers as NumPy arrays, from any device; not to be written into."""
-    return {name: _numpy(value) for name, value in model.state_dict().items()}
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
 def pack(arrays: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
@@ -84,10 +84,6 @@ def unpack(content: bytes) -> Arrays:
         return dict(load(content))
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-
-
-def _numpy(value: Any) -> np.ndarray:
-    return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
 
 
 def _header(content: bytes) -> tuple[dict[str, Any], int]:

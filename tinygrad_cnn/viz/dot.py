@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # same a second time, for print in grey.
 STYLES = {
     "operation": {"shape": "box", "style": "rounded,filled", "fillcolor": "#e3f0fa", "color": "#0072b2"},
-    "module": {"shape": "box", "style": "rounded,filled,bold", "fillcolor": "#e3f0fa", "color": "#0072b2"},
+    "module": {"shape": "box", "style": "rounded,filled,bold", "fillcolor": "#b9daf0", "color": "#0072b2"},
     "parameter": {"shape": "box", "style": "filled", "fillcolor": "#fff1d6", "color": "#b97a00"},
     "data": {"shape": "box", "style": "filled,dashed", "fillcolor": "#eeeeee", "color": "#6b6b6b"},
     "collapsed": {"shape": "box3d", "style": "filled", "fillcolor": "#f7f7f7", "color": "#444444"},
@@ -102,7 +102,8 @@ def _arrow_label(arrow: Arrow) -> str:
 def _caption(boxes: Sequence[Box], caption: str) -> str:
     kinds = {box.kind for box in boxes}
     cells = "".join(
-        f'<TD BGCOLOR="{STYLES[kind]["fillcolor"]}" COLOR="{STYLES[kind]["color"]}" BORDER="1">{small(name)}</TD>'
+        f'<TD BGCOLOR="{STYLES[kind]["fillcolor"]}" COLOR="{STYLES[kind]["color"]}" '
+        f'BORDER="{2 if "bold" in STYLES[kind]["style"] else 1}">{small(name)}</TD>'
         for kind, name in LEGEND.items()
         if kind in kinds
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_cnn.about import install
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.nn import Module
 from tinygrad_cnn.shapes import ShapeError
@@ -33,7 +34,7 @@ NOT_CURVES = ("epoch", "lr", "seconds", "images_per_second")
 def learning_curves(
     history: History | Sequence[History] | Mapping[str, History], title: str = "", validation: str = "validation"
 ) -> Figure:
-    """Draws the loss and every metric over the epochs: training dashed, validation solid.
+    """Draws the loss and every metric over the epochs: training dashed and hollow, validation solid.
 
     Args:
         history: one run, several, or a dict name → run, which puts the names into the legend.
@@ -62,8 +63,12 @@ def learning_curves(
                 if points:
                     label = f"{run_name}, {data}" if run_name else data
                     marker = "o" if len(points) <= 30 else ""
-                    axes.plot(*zip(*points), style, color=colour, marker=marker, markersize=3.5, label=label)
-        axes.locator_params(axis="x", integer=True)
+                    face = "white" if key == name else colour  # a single epoch has no dashes to tell it by
+                    axes.plot(
+                        *zip(*points), style, color=colour, marker=marker, markersize=3.5, markerfacecolor=face,
+                        label=label,
+                    )  # fmt: skip
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.legend(frameon=False)
     return figure
 
@@ -172,6 +177,7 @@ def misclassified(
     classes: Sequence[str] | None = None,
     title: str = "",
     limit: int = 24,
+    total: int | None = None,
 ) -> Figure:
     """Draws images that were taken for another class, with what was predicted and what is true.
 
@@ -183,6 +189,7 @@ def misclassified(
         classes: the names of the classes; their numbers without them.
         title: a line above the figure.
         limit: the most images that are drawn; the first ones.
+        total: how many images were looked at, where `images` holds only the misclassified ones; N without it.
 
     Raises:
         ShapeError: the three do not have the same number of samples, or the images have no four axes.
@@ -199,10 +206,10 @@ def misclassified(
         )
     wrong = np.flatnonzero(actual != predicted)
     drawn = wrong[:limit]
-    told = title or f"{len(wrong):,} of {len(x):,} images taken for another class" + (
+    told = title or f"{len(wrong):,} of {len(x) if total is None else total:,} images taken for another class" + (
         f" (the first {len(drawn)})" if len(drawn) < len(wrong) else ""
     )
-    columns = min(max(len(drawn), 3), 8)
+    columns = min(max(len(drawn), 1), 8)
     lines = max(ceil(len(drawn) / columns), 1)
     figure = _figure(1.25 * columns + 0.3, 1.55 * lines + 0.6, told)
     grid = figure.subplots(lines, columns, squeeze=False)
@@ -271,7 +278,8 @@ def _figure(width: float, height: float, title: str) -> Figure:
     figure: Figure = _figure_class()(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches, so that nothing touches the edge
     if title:
-        figure.suptitle(title, fontsize=11)
+        needed = figure.suptitle(title, fontsize=11).get_window_extent().width / DPI + 0.3
+        figure.set_size_inches(max(width, needed), height)
     return figure
 
 
@@ -280,9 +288,7 @@ def _figure_class() -> type[Figure]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(
-            "figures need matplotlib, which is part of the demo extra: pip install 'tinygrad-cnn[demo]'"
-        ) from error
+        raise ImportError(f"figures need matplotlib, which is part of the demo extra: {install('demo')}") from error
 
     class Picture(Figure):
         """A Figure that notebooks display without pyplot, whose global state this package leaves alone."""

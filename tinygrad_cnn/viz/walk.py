@@ -91,7 +91,11 @@ def walk(root: Node, names: Mapping[int, str]) -> tuple[list[Box], list[Arrow]]:
 
 
 def topological(root: Node) -> list[Node]:
-    """Every node once, parents before children, without recursion: chains may be 100,000 operations long."""
+    """Every node once, parents before children, without recursion: chains may be 100,000 operations long.
+
+    Not `kernels.toposort`, which may walk in any such order and can be replaced: here an operation's first input comes
+    first, so that the picture reads like the program, whatever order backward takes.
+    """
     order: list[Node] = []
     seen = {id(root)}
     stack = [(root, iter(root.parents))]

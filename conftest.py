@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 
 import pytest
 
@@ -18,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"tests marked slow: none, {SAMPLE} of them, those {SAMPLE} alone, or all",
     )
     group.addoption("--slow-seed", default="0", help="which sample")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell that starts us in the background has Ctrl-C ignored, and what is ignored stays so in `fit`, too;
+        # the tests that press Ctrl-C need it, here and in the processes they start
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -25,6 +25,10 @@ class DeviceError(RuntimeError):
     """A device that does not exist, cannot be used, or is not the one the other arrays are on."""
 
 
+class OverlapError(ValueError):
+    """Memory of which one cell stands for several elements, and so cannot be written element by element."""
+
+
 class Backend:
     """One array library on one device; this base class is NumPy on the CPU.
 
@@ -74,7 +78,7 @@ class Backend:
     def unlocked(self, array: Any) -> Iterator[Any]:
         """The array, writable inside the block: for the package's own counted in-place changes."""
         if 0 in array.strides and array.size > 1:
-            raise ValueError("several elements of an expanded tensor share one memory cell; clone() it first")
+            raise OverlapError("several elements of an expanded tensor share one memory cell; clone() it first")
         chain = [array]  # a view can be unlocked only after the array it looks into
         while isinstance(chain[-1].base, np.ndarray):
             chain.append(chain[-1].base)
@@ -225,11 +229,11 @@ def is_device(target: Any) -> bool:
     >>> is_device("cuda:1"), is_device("float16")
     (True, False)
     """
-    if isinstance(target, str) and target.partition(":")[0] not in _FACTORIES:
+    if isinstance(target, str) and target.partition(":")[0] not in kinds():
         try:
             np.dtype(target)
         except TypeError:
-            raise DeviceError(f'"{target}" is neither a device ({", ".join(_FACTORIES)}) nor a number format') from None
+            raise DeviceError(f'"{target}" is neither a device ({", ".join(kinds())}) nor a number format') from None
         return False
     return isinstance(target, (str, Backend))
 

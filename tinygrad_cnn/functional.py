@@ -16,7 +16,7 @@ from tinygrad_cnn.autograd import Tensor, apply, no_grad
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.methods import Extremes
 from tinygrad_cnn.random import Generator, default_generator
-from tinygrad_cnn.shapes import Ints, ShapeError, Window, window
+from tinygrad_cnn.shapes import Ints, ShapeError, Window, one_dim, window
 
 __all__ = [
     "avg_pool2d",
@@ -650,7 +650,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     operands = _several("cat", tensors)
     if not operands[0].ndim:
         raise ShapeError("cat: 0-d tensors have no dimension to join along; use stack")
-    return apply(ops.Cat(_dim("cat", dim if axis is None else axis, operands[0].ndim)), *operands)
+    return apply(ops.Cat(one_dim("cat", dim if axis is None else axis, operands[0].ndim)), *operands)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
@@ -661,19 +661,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -
             [2, 4]])
     """
     operands = _several("stack", tensors)
-    return apply(ops.Stack(_dim("stack", dim if axis is None else axis, operands[0].ndim + 1)), *operands)
+    return apply(ops.Stack(one_dim("stack", dim if axis is None else axis, operands[0].ndim + 1)), *operands)
 
 
 def _several(operation: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(tensors, Tensor) or not len(tensors):
         raise ShapeError(f"{operation}: give a list of at least one tensor")
     return Tensor._operands(operation, *(_as_tensor(t) for t in tensors))
-
-
-def _dim(operation: str, dim: int, ndim: int) -> int:
-    if not -ndim <= dim < ndim:
-        raise ShapeError(f"{operation}: there is no dimension {dim}; use {-ndim}..{ndim - 1}")
-    return dim % ndim
 
 
 def where(condition: Any, input: Any, other: Any) -> Tensor:

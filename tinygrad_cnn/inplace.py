@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from tinygrad_cnn import dtypes
-from tinygrad_cnn.backends import DeviceError, is_array, owner
+from tinygrad_cnn.backends import DeviceError, OverlapError, is_array, owner
 from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.function import GraphError, Leaf
 from tinygrad_cnn.grad_mode import is_grad_enabled
@@ -41,10 +41,8 @@ class InPlace(Storage):
             with self.backend.activate(), self.backend.unlocked(self._data) as array:
                 self._version.bump(writer)
                 yield array
-        except ValueError as error:
-            if "share one memory cell" in str(error):
-                raise GraphError(f"{writer}: {error}") from None
-            raise
+        except OverlapError as error:
+            raise GraphError(f"{writer}: {error}") from None
 
     def _write(self, writer: str, change: Callable[[Array], Any]) -> Any:
         """A user's change in place; refused where a graph would not know of it."""

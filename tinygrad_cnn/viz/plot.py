@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette without yellow, too pale for lines: told apart with any colour vision.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-GREY = "#555555"
 DPI = 130
 NOT_CURVES = ("epoch", "lr", "seconds", "images_per_second")
 

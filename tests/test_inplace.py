@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -390,3 +392,33 @@ def test_batch_norm_writes_its_buffers_and_nothing_old_breaks():
     assert x.grad.tolist() == [[1.0, 1.0]] * 4  # by the variance of then
     with pytest.raises(GraphError, match="input x was changed in place by batch_norm"):
         saved.sum().backward()
+
+
+LOGIC = (operator.iand, operator.ior, operator.ixor)
+
+
+@pytest.mark.parametrize(
+    ("change", "dtype"),
+    [(f, "int64") for f in (operator.ifloordiv, operator.imod, *LOGIC)] + [(f, "bool") for f in LOGIC],
+)
+def test_every_operator_in_place_is_seen_through_views(change, dtype):
+    """Rebinding the name would leave the view behind."""
+    x, other = tcnn.tensor([5, 6, 0]).to(dtype), tcnn.tensor([2, 4, 1]).to(dtype)
+    view, wanted = x.reshape(3, 1), change(x.numpy().copy(), other.numpy())
+    same = change(x, other)
+    assert same is x
+    assert view.numpy()[:, 0].tolist() == x.tolist() == wanted.tolist()
+
+
+def test_an_operator_in_place_is_counted():
+    w, x = tcnn.tensor([5.0, 6.0], requires_grad=True), tcnn.tensor([2.0, 3.0])
+    y = (w * x).sum()
+    x %= 2
+    with pytest.raises(tcnn.GraphError, match="changed in place by %="):
+        y.backward()
+    with pytest.raises(tcnn.GraphError, match="this leaf requires a gradient"):
+        w //= 2
+    with tcnn.no_grad():
+        w %= 4
+    assert w.tolist() == [1.0, 2.0]
+    assert w.is_leaf

@@ -246,6 +246,12 @@ for _name in ("iadd", "isub", "imul", "itruediv", "ipow"):
         return getattr(result, f"__{name}__")(y), leaf
 
     case(f"Tensor.__{_name}__", _in_place, "p:3,4", "p:4")
+for _name in ("ifloordiv", "imod"):
+    case(
+        f"Tensor.__{_name}__", lambda x, y, n=_name: getattr(x.detach().clone(), f"__{n}__")(y.detach()), "p:3,4", "p:4"
+    )
+for _name in ("iand", "ior", "ixor"):
+    case(f"Tensor.__{_name}__", lambda x, y, n=_name: getattr(x.clone(), f"__{n}__")(y), "b:3,4", "b:4")
 for _name in ("add_", "sub_", "mul_", "div_"):
     case(f"Tensor.{_name}", lambda x, y, n=_name: getattr(x * 1, n)(y), "p:3,4", "p:4")
 case("Tensor.add_ alpha", lambda x, y: x.detach().clone().add_(y.detach(), alpha=3), "f:3,4", "f:4")

@@ -142,6 +142,21 @@ class InPlace(Storage):
     def __ipow__(self, other: Any) -> Any:
         return self._update("**=", self**other)
 
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self._update("//=", self // other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self._update("%=", self % other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self._update("&=", self & other)
+
+    def __ior__(self, other: Any) -> Any:
+        return self._update("|=", self | other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self._update("^=", self ^ other)
+
     def add_(self: Self, other: Any, *, alpha: float = 1) -> Self:
         """Add in place: `x += alpha·other`."""
         return self._update("+=", self + (other if alpha == 1 else other * alpha))

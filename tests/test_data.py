@@ -1,9 +1,12 @@
 """Sets of samples, splitting them, and the named data sets from files that the tests write."""
 
+import copy
 import dataclasses
 import gzip
 import hashlib
+import io
 import logging
+import pickle
 import re
 import struct
 import subprocess
@@ -27,6 +30,7 @@ from tinygrad_cnn.data import (
     Subset,
     TensorDataset,
     catalogue,
+    cifar,
     datasets,
     random_split,
     stratified_split,
@@ -366,6 +370,9 @@ def test_files_that_differ_from_the_published_ones_are_used_and_reported(tmp_pat
     with caplog.at_level(logging.WARNING, "tinygrad_cnn.data"):
         data.load("mnist", tmp_path)
     assert caplog.text.count("is not the published file") == 4
+    for name, content in mnist_files().items():
+        sha256 = hashlib.sha256(content).hexdigest()
+        assert f"{tmp_path / name} is not the published file (SHA-256 {sha256}); it is used as it is" in caplog.text
     assert "30 training images, published 60000" in caplog.text
 
 
@@ -385,26 +392,30 @@ def test_malformed_mnist_names_file_byte_and_reason(tmp_path, file, content, rea
         data.load("mnist", tmp_path)
 
 
-def test_mnist_files_are_not_taken_for_fashion_mnist(tmp_path, monkeypatch):
-    contents = mnist_files()
-    write(tmp_path, contents)
+def publish(info, contents, **changes):
+    """The data set as if these were its published files."""
+    content = {name.split("/")[-1]: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     published = tuple(
-        dataclasses.replace(f, sha256=hashlib.sha256(contents[f.name[:-3]]).hexdigest()) for f in catalogue.MNIST.files
+        dataclasses.replace(file, content={name: content[name.split("/")[-1]] for name in file.content}, sha256="")
+        for file in info.files
     )
-    monkeypatch.setattr(catalogue, "MNIST", dataclasses.replace(catalogue.MNIST, files=published))
-    with pytest.raises(DataError, match="belongs to MNIST handwritten digits, not to Fashion-MNIST"):
-        data.load("fashion-mnist", tmp_path)
+    return dataclasses.replace(info, files=published, **changes)
 
 
-def test_fashion_mnist_files_are_not_taken_for_mnist(tmp_path, monkeypatch):
-    write(tmp_path, mnist_files(), compress=True)
-    published = tuple(
-        dataclasses.replace(f, md5=hashlib.md5((tmp_path / f.name).read_bytes()).hexdigest())
-        for f in catalogue.FASHION_MNIST.files
-    )
-    monkeypatch.setattr(catalogue, "FASHION_MNIST", dataclasses.replace(catalogue.FASHION_MNIST, files=published))
-    with pytest.raises(DataError, match="belongs to Fashion-MNIST pictures of clothes, not to MNIST"):
-        data.load("mnist", tmp_path)
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize(
+    ("wanted", "theirs", "reason"),
+    [
+        ("fashion-mnist", "mnist", "belongs to MNIST handwritten digits, not to Fashion-MNIST pictures of clothes"),
+        ("mnist", "fashion-mnist", "belongs to Fashion-MNIST pictures of clothes, not to MNIST handwritten digits"),
+    ],
+)
+def test_mnist_and_fashion_mnist_are_not_taken_for_each_other(tmp_path, monkeypatch, wanted, theirs, reason, compress):
+    write(tmp_path, mnist_files(), compress)
+    monkeypatch.setitem(catalogue.ALL, theirs, publish(catalogue.ALL[theirs], mnist_files()))
+    name = "train-images-idx3-ubyte" + ".gz" * compress
+    with pytest.raises(DataError, match=f"{name} {reason}: put each into a folder of its own, {theirs}/ and {wanted}/"):
+        data.load(wanted, tmp_path)
 
 
 @pytest.fixture
@@ -412,10 +423,7 @@ def small_mnist(monkeypatch, tmp_path):
     """MNIST whose published files are small ones that a file:// mirror has."""
     contents = mnist_files()
     mirror = write(tmp_path / "mirror", contents, compress=True)
-    published = tuple(
-        dataclasses.replace(f, sha256=hashlib.sha256(contents[f.name[:-3]]).hexdigest()) for f in catalogue.MNIST.files
-    )
-    info = dataclasses.replace(catalogue.MNIST, files=published, mirrors=(mirror.as_uri(),), sizes=(30, 10))
+    info = publish(catalogue.MNIST, contents, mirrors=(mirror.as_uri(),), sizes=(30, 10))
     monkeypatch.setattr(datasets.MNIST, "info", info)
     monkeypatch.setenv("TINYGRAD_CNN_DATA", str(tmp_path / "cache"))
     return mirror
@@ -472,7 +480,7 @@ def test_without_download_the_message_names_the_folders(tmp_path, small_mnist):
 
 def test_corrupted_mirror_leaves_no_file(tmp_path, small_mnist):
     (small_mnist / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(10, np.uint8))))
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: wrong content: SHA-256"):
+    with pytest.raises(DataError, match=r"\.gz: wrong content: t10k-labels-idx1-ubyte has SHA-256"):
         data.load("mnist")
     assert "t10k-labels-idx1-ubyte.gz" not in [p.name for p in (tmp_path / "cache" / "mnist").iterdir()]
 
@@ -497,6 +505,15 @@ def cifar_files(count=4, label_bytes=1):
 def expected(content, label_bytes):
     records = np.frombuffer(content, np.uint8).reshape(-1, 3072 + label_bytes)
     return records[:, label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, label_bytes - 1]
+
+
+def pack(path, inner, contents, level=9):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz", compresslevel=level) as tar:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(f"{inner}/{name}")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
 CIFARS = [
@@ -527,25 +544,88 @@ def test_cifar_is_read_from_extracted_files_and_from_the_archive(tmp_path, name,
         write(base / folder, contents)
         check_cifar(data.load(name, base, download=False), contents, label_bytes)
     packed = tmp_path / "packed"
-    packed.mkdir()
-    with tarfile.open(packed / archive, "w:gz") as tar:
-        for path in write(tmp_path / "plain", contents).iterdir():
-            tar.add(path, f"{inner}/{path.name}")
+    pack(packed / archive, inner, contents)
     check_cifar(data.load(name, packed, download=False), contents, label_bytes)
     one = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name](packed, train=False)
     np.testing.assert_array_equal(one.data, expected([*contents.values()][-1], label_bytes)[0])
-    # and downloaded, as the file whose MD5 is published
-    with pytest.raises(DataError, match="wrong content: MD5"):
+    # and downloaded, as the file whose content is published
+    first = f"{inner}/{next(iter(contents))}"
+    published = catalogue.ALL[name].published[first]
+    with pytest.raises(DataError, match=f"wrong content: {first} has SHA-256 [0-9a-f]{{64}}, published {published}"):
         data.load(name, tmp_path / "new", mirrors=[packed.as_uri()])
     assert list((tmp_path / "new").rglob("*.gz")) == []
+
+
+def small_cifar(monkeypatch, name, contents):
+    """CIFAR as if these small files were the published ones."""
+    sizes = (4 * (len(contents) - 1), 4)
+    dataset = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    monkeypatch.setattr(dataset, "info", publish(catalogue.ALL[name], contents, sizes=sizes))
+
+
+@pytest.mark.parametrize(("name", "label_bytes", "inner", "archive"), CIFARS)
+@pytest.mark.parametrize("level", [1, 9])
+def test_cifar_is_downloaded_however_the_mirror_packed_it(
+    tmp_path, monkeypatch, caplog, name, label_bytes, inner, archive, level
+):
+    contents = cifar_files(label_bytes=label_bytes)
+    small_cifar(monkeypatch, name, contents)
+    pack(tmp_path / "mirror" / archive, inner, dict(reversed(contents.items())), level)
+    with caplog.at_level(logging.WARNING, "tinygrad_cnn.data"):
+        split = data.load(name, tmp_path / "new", mirrors=[(tmp_path / "mirror").as_uri()])
+    check_cifar(split, contents, label_bytes)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("name", "label_bytes", "inner", "archive"), CIFARS)
+def test_download_of_an_altered_cifar_names_the_file(tmp_path, monkeypatch, name, label_bytes, inner, archive):
+    contents = cifar_files(label_bytes=label_bytes)
+    small_cifar(monkeypatch, name, contents)
+    last = [*contents][-1]
+    altered = contents | {last: contents[last][:-1] + bytes([contents[last][-1] ^ 1])}
+    without = {file: content for file, content in contents.items() if file != last}
+    for changed, reason in ((altered, "has SHA-256 [0-9a-f]{64}, published [0-9a-f]{64}"), (without, "is missing")):
+        pack(tmp_path / "mirror" / archive, inner, changed)
+        with pytest.raises(DataError, match=rf"{archive}: wrong content: {inner}/{last} {reason}\n"):
+            data.load(name, tmp_path / "new", mirrors=[(tmp_path / "mirror").as_uri()])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("name", "label_bytes", "inner", "archive"), CIFARS)
+def test_altered_cifar_is_used_and_reported(tmp_path, monkeypatch, caplog, name, label_bytes, inner, archive, packed):
+    contents = cifar_files(label_bytes=label_bytes)
+    small_cifar(monkeypatch, name, contents)
+    first = next(iter(contents))
+    altered = contents | {first: contents[first][:-1] + bytes([contents[first][-1] ^ 1])}
+    for folder, these in (("same", contents), ("other", altered)):
+        if packed:
+            pack(tmp_path / folder / archive, inner, these)
+        else:
+            write(tmp_path / folder, these)
+    with caplog.at_level(logging.WARNING, "tinygrad_cnn.data"):
+        data.load(name, tmp_path / "same")
+    assert caplog.text == ""
+    with caplog.at_level(logging.WARNING, "tinygrad_cnn.data"):
+        check_cifar(data.load(name, tmp_path / "other"), altered, label_bytes)
+    place = f"{tmp_path / 'other' / archive}: {inner}/{first}" if packed else str(tmp_path / "other" / first)
+    sha256 = hashlib.sha256(altered[first]).hexdigest()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{place} is not the published file (SHA-256 {sha256}); it is used as it is"
+    ]
+
+
+def test_cifar_archive_with_a_file_longer_than_any_real_one_is_not_read(tmp_path, monkeypatch):
+    pack(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", cifar_files())
+    monkeypatch.setattr(cifar, "LARGEST", 4 * 3073 - 1)
+    with pytest.raises(DataError, match="must have at most 12,291 bytes, not 12,292"):
+        data.load("cifar10", tmp_path)
 
 
 def test_malformed_cifar_names_the_file_inside_the_archive(tmp_path):
     contents = cifar_files()
     contents["data_batch_3.bin"] = contents["data_batch_3.bin"][:-1]
-    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as tar:
-        for path in write(tmp_path / "plain", contents).iterdir():
-            tar.add(path, f"cifar-10-batches-bin/{path.name}")
+    pack(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", contents)
     with pytest.raises(DataError, match=r"tar\.gz: cifar-10-batches-bin/data_batch_3\.bin: byte 9,219"):
         data.load("cifar10", tmp_path)
     write(tmp_path, contents)
@@ -575,11 +655,19 @@ def test_the_catalogue_is_consistent():
         assert len(info.mean) == len(info.std) == info.image_shape[0]
         assert len(set(info.classes)) == len(info.classes)
         for file in info.files:
-            assert bool(file.sha256) != bool(file.md5)
-            assert re.fullmatch("[0-9a-f]{64}|[0-9a-f]{32}", file.sha256 or file.md5)
+            assert file.content
+            assert bool(file.sha256) == file.name.endswith(".tar.gz")
+            for digest in (*file.content.values(), *filter(None, [file.sha256])):
+                assert re.fullmatch("[0-9a-f]{64}", digest)
+        for same in (copy.deepcopy(info), pickle.loads(pickle.dumps(info))):
+            assert same == info
+            assert hash(same) == hash(info)
         for mirror in info.mirrors:
             assert re.fullmatch(r"https?://[^ ]+/", mirror)
     assert [len(catalogue.ALL[name].classes) for name in data.available()] == [10, 10, 10, 10, 100]
+    assert [len(catalogue.ALL[name].published) for name in data.available()] == [0, 4, 4, 6, 2]
+    digests = [digest for info in catalogue.ALL.values() for digest in info.published.values()]
+    assert len(set(digests)) == len(digests)
 
 
 def test_the_data_page_shows_the_catalogue():

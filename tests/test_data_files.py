@@ -7,6 +7,7 @@ import http.server
 import io
 import logging
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_cnn.data import DataError, cache_dir, cifar, download, read_idx
-from tinygrad_cnn.data.files import RemoteFile, locate, read_content
+from tinygrad_cnn.data import DataError, cache_dir, cifar, download, files, read_idx
+from tinygrad_cnn.data.files import RemoteFile, locate, read_archive, read_content
 from tinygrad_cnn.data.idx import parse_idx
 
 IDX_CODES = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
@@ -155,6 +156,9 @@ def test_malformed_cifar_names_the_byte(content, classes, reason):
         cifar.parse_records(content, "file", classes)
 
 
+# Archives
+
+
 def archive(path, members, mode="w:gz"):
     """A tar archive of (name, content) pairs, where content may be a ready TarInfo."""
     with tarfile.open(path, mode) as tar:
@@ -166,6 +170,12 @@ def archive(path, members, mode="w:gz"):
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
     return path
+
+
+CONTENTS = {"folder/a.bin": b"first", "folder/b.bin": b"second"}
+REMOTE_ARCHIVE = RemoteFile(
+    "x.tar.gz", {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}, sha256="0" * 64
+)
 
 
 def link(name, kind, target):
@@ -186,66 +196,142 @@ def test_archive_members_are_read_by_name_and_nothing_is_written(tmp_path, mode)
         ("./folder/a.bin", b"first"),
     ]
     path = archive(tmp_path / "x.tar.gz", members, mode)
-    assert cifar.read_archive(path, "folder", ["a.bin", "b.bin"]) == [b"first", b"second"]
+    found = read_archive(path, ["folder/a.bin", "folder/b.bin"])
+    assert [*found.items()] == [("folder/a.bin", b"first"), ("folder/b.bin", b"second")]
+    assert REMOTE_ARCHIVE.problem(path) is None
     assert not secret.exists()
     assert os.listdir(tmp_path) == ["x.tar.gz"]
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
+def with_headers(name, headers):
+    """A member of 1 byte, with extended headers that may claim otherwise."""
+    info = tarfile.TarInfo(name)
+    info.size, info.pax_headers = 1, headers
+    return name, info
+
+
+ODD_MEMBERS = {
+    "symbolic link": (
         [link("folder/a.bin", tarfile.SYMTYPE, "/etc/passwd")],
+        "folder/a.bin must be there once, as a plain file",
+    ),
+    "hard link": (
         [link("folder/a.bin", tarfile.LNKTYPE, "folder/b.bin")],
-        [("folder/a.bin", b"1"), ("folder/a.bin", b"2")],
-    ],
-)
-def test_archive_with_a_link_or_a_double_is_refused(tmp_path, members):
+        "folder/a.bin must be there once, as a plain file",
+    ),
+    "twice": (
+        [("folder/a.bin", b"first"), ("./folder/a.bin", b"first")],
+        "folder/a.bin must be there once, as a plain file",
+    ),
+    "too long": ([("folder/a.bin", b"x" * 101)], "folder/a.bin must have at most 100 bytes, not 101"),
+    "a longer one before it": (
+        [("other", b"x" * 101), ("folder/a.bin", b"first")],
+        "other must have at most 100 bytes",
+    ),
+    "endless": ([with_headers("other", {"size": str(1 << 70)})], "other must have at most 100 bytes, not 1,180,591"),
+    "shorter than nothing": ([with_headers("folder/a.bin", {"size": "-1"})], "bytes, not -1"),
+    "a size that is no number": ([with_headers("folder/a.bin", {"GNU.sparse.size": "big"})], ""),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_MEMBERS)
+def test_archive_with_a_link_a_double_or_too_long_a_file_is_refused(tmp_path, monkeypatch, odd):
+    members, reason = ODD_MEMBERS[odd]
     path = archive(tmp_path / "x.tar.gz", members)
-    with pytest.raises(DataError, match=r"folder/a\.bin must be there once, as a plain file"):
-        cifar.read_archive(path, "folder", ["a.bin"])
-
-
-def test_archive_member_longer_than_any_real_one_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar, "_LARGEST", 10)
-    path = archive(tmp_path / "x.tar.gz", [("folder/a.bin", b"x" * 11)])
-    with pytest.raises(DataError, match="at most 10 bytes"):
-        cifar.read_archive(path, "folder", ["a.bin"])
+    with pytest.raises(DataError, match=rf"x\.tar\.gz: damaged archive: .*{reason}.*; delete the file"):
+        read_archive(path, ["folder/a.bin"], largest=100)
+    monkeypatch.setattr(files, "_LARGEST", 100)
+    assert re.match(f"damaged archive: .*{reason}", REMOTE_ARCHIVE.problem(path))
 
 
 def test_archive_without_a_file_names_it(tmp_path):
-    path = archive(tmp_path / "x.tar.gz", [("folder/a.bin", b"1")])
-    with pytest.raises(DataError, match=r"has no folder/b\.bin, c\.bin; is it the binary version"):
-        cifar.read_archive(path, "folder", ["a.bin", "b.bin", "c.bin"])
+    path = archive(tmp_path / "x.tar.gz", [("folder/a.bin", b"first")])
+    with pytest.raises(DataError, match=r"has no folder/b\.bin, c\.bin; is it another version of the data set"):
+        read_archive(path, ["folder/a.bin", "folder/b.bin", "c.bin"])
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_archive_that_is_packed_differently_is_the_same(tmp_path, mode, turned):
+    members = [*CONTENTS.items(), ("folder/readme", b"and more")]
+    path = archive(tmp_path / "x", members[::-1] if turned else members, mode)
+    assert REMOTE_ARCHIVE.problem(path) is None
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_archive_with_one_flipped_bit_in_one_file_names_that_file_and_both_digests(tmp_path, name):
+    changed = bytes([CONTENTS[name][0] ^ 1]) + CONTENTS[name][1:]
+    path = archive(tmp_path / "x", {**CONTENTS, name: changed}.items())
+    found = hashlib.sha256(changed).hexdigest()
+    published = REMOTE_ARCHIVE.content[name]
+    assert REMOTE_ARCHIVE.problem(path) == f"wrong content: {name} has SHA-256 {found}, published {published}"
+
+
+def test_archive_of_other_files_names_each(tmp_path):
+    path = archive(tmp_path / "x", [("folder/b.bin", b"other"), ("a.bin", b"first")])
+    problem = REMOTE_ARCHIVE.problem(path)
+    assert re.fullmatch(
+        r"wrong content: folder/a\.bin is missing, folder/b\.bin has SHA-256 \w{64}, published \w{64}", problem
+    )
+
+
+def test_archive_with_the_published_digest_is_taken_without_looking_inside(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"anything")
+    file = RemoteFile("x.tar.gz", REMOTE_ARCHIVE.content, sha256=hashlib.sha256(b"anything").hexdigest())
+    assert file.problem(path) is None
+    path.write_bytes(b"anything else")
+    assert file.problem(path).startswith("damaged archive: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", r"damaged archive: .*\(the file is empty\)"),
+        (b"<html>" * 1000, r"damaged archive: .*\(it is a web page, perhaps the log-in page of this network\)"),
+        (gzip.compress(b"<html>" * 1000), "damaged archive: "),
+        (gzip.compress(bytes(20_000))[:-9], "damaged compression: "),
+        (gzip.compress(bytes(20_000)), r"wrong content: folder/a\.bin is missing, folder/b\.bin is missing"),
+    ],
+)
+def test_what_is_no_archive_says_what_it_is(tmp_path, content, reason):
+    (tmp_path / "x").write_bytes(content)
+    assert re.match(reason, REMOTE_ARCHIVE.problem(tmp_path / "x"))
 
 
 def test_damaged_archive_is_a_data_error_wherever_the_damage_is(tmp_path):
     content = np.random.default_rng(0).bytes(50_000)
     good = archive(tmp_path / "good.tar.gz", [("folder/a.bin", content)]).read_bytes()
     bad = tmp_path / "bad.tar.gz"
+    file = RemoteFile("bad.tar.gz", {"folder/a.bin": hashlib.sha256(content).hexdigest()})
+    assert file.problem(tmp_path / "good.tar.gz") is None
     rng = np.random.default_rng(1)
     for cut in rng.integers(0, len(good) - 8, 20):
         bad.write_bytes(good[:cut])
         with pytest.raises(DataError):
-            cifar.read_archive(bad, "folder", ["a.bin"])
+            read_archive(bad, ["folder/a.bin"])
+        assert file.problem(bad).startswith("damaged ")
     for place in rng.integers(20, len(good) - 4, 40):
         flipped = bytearray(good)
         flipped[place] ^= 16
         bad.write_bytes(flipped)
         with pytest.raises(DataError, match=r"bad\.tar\.gz"):
-            cifar.read_archive(bad, "folder", ["a.bin"])
+            read_archive(bad, ["folder/a.bin"])
+        assert file.problem(bad).startswith("damaged ")
     bad.write_bytes(good + gzip.compress(bytes(3 << 20))[:-8] + b"checksum")
     with pytest.raises(DataError, match="CRC"):
-        cifar.read_archive(bad, "folder", ["a.bin"])
+        read_archive(bad, ["folder/a.bin"])
+    assert file.problem(bad).startswith("damaged compression: CRC")
     plain = archive(tmp_path / "plain.tar", [("folder/a.bin", content)], "w").read_bytes()
     for cut in (600, 30_000):
         bad.write_bytes(plain[:cut])
         with pytest.raises(DataError):
-            cifar.read_archive(bad, "folder", ["a.bin"])
+            read_archive(bad, ["folder/a.bin"])
     with pytest.raises(DataError, match="cannot be read"):
-        cifar.read_archive(tmp_path / "missing", "folder", ["a.bin"])
+        read_archive(tmp_path / "missing", ["folder/a.bin"])
     bad.write_bytes(b"<html>" * 1000)
     with pytest.raises(DataError, match="damaged archive"):
-        cifar.read_archive(bad, "folder", ["a.bin"])
+        read_archive(bad, ["folder/a.bin"])
 
 
 # Where files lie
@@ -285,7 +371,8 @@ def test_locate_takes_the_first_folder_that_has_all(tmp_path):
 
 CONTENT = np.random.default_rng(3).integers(0, 9, 40_000, dtype=np.uint8).tobytes()
 PACKED = gzip.compress(CONTENT)
-FILE = RemoteFile("file.gz", sha256=hashlib.sha256(CONTENT).hexdigest())
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+FILE = RemoteFile("file.gz", {"file": SHA256})
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -380,7 +467,7 @@ BAD = {
     "cut": r"the connection broke after [\d,]+ of [\d,]+ bytes",
     "short": "damaged compression",
     "flipped": "damaged compression|wrong content",
-    "other": f"wrong content: SHA-256 [0-9a-f]+, published {FILE.sha256}",
+    "other": f"wrong content: file has SHA-256 {hashlib.sha256(CONTENT[::-1]).hexdigest()}, published {SHA256}",
     "page": "it is a web page, perhaps the log-in page of this network",
     "empty": "the file is empty",
     "stalled": "no data for 0.3 s",
@@ -410,7 +497,9 @@ def test_failed_download_leaves_no_folder_either(tmp_path, mirror):
     assert os.listdir(tmp_path / "mine") == []  # what was there stays
     assert download.fetch(FILE, mirror("missing", "good"), tmp_path / "mine" / "new").is_file()
     with pytest.raises(DataError):
-        download.fetch(RemoteFile("other.gz"), ["http://127.0.0.1:1/"], tmp_path / "mine" / "new" / "deep")
+        download.fetch(
+            RemoteFile("other.gz", {"other": SHA256}), ["http://127.0.0.1:1/"], tmp_path / "mine" / "new" / "deep"
+        )
     assert os.listdir(tmp_path / "mine" / "new") == ["file.gz"]
 
 
@@ -425,11 +514,16 @@ def test_mirrors_are_tried_in_order_until_one_delivers(tmp_path, mirror, served,
     assert caplog.text.count("http://127.0.0.1") == len(BAD) + 1
 
 
-def test_published_md5_of_the_file_itself(tmp_path, mirror):
-    file = RemoteFile("file.gz", md5=hashlib.md5(PACKED).hexdigest())
-    with pytest.raises(DataError, match=f"wrong content: MD5 [0-9a-f]+, published {file.md5}"):
-        download.fetch(file, mirror("recompressed"), tmp_path)
-    assert download.fetch(file, mirror("good"), tmp_path).read_bytes() == PACKED
+def test_published_digest_of_the_file_itself_or_of_its_content_is_enough(tmp_path, mirror):
+    wrong, packed = "0" * 64, hashlib.sha256(PACKED).hexdigest()
+    for number, (content, whole, kind) in enumerate([(wrong, packed, "good"), (SHA256, packed, "recompressed")]):
+        file = RemoteFile("file.gz", {"file": content}, sha256=whole)
+        path = download.fetch(file, mirror(kind), tmp_path / str(number))
+        assert read_content(path) == CONTENT
+    neither = RemoteFile("file.gz", {"file": wrong}, sha256=packed)
+    with pytest.raises(DataError, match=f"wrong content: file has SHA-256 {SHA256}, published {wrong}"):
+        download.fetch(neither, mirror("recompressed"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_download_reports_its_progress(tmp_path, mirror):
@@ -482,12 +576,12 @@ from pathlib import Path
 from tinygrad_cnn.data import download
 from tinygrad_cnn.data.files import RemoteFile
 url, sha256, folder = sys.argv[1:]
-print(download.fetch(RemoteFile("file.gz", sha256=sha256), [url], Path(folder)), flush=True)
+print(download.fetch(RemoteFile("file.gz", {"file": sha256}), [url], Path(folder)), flush=True)
 """
 
 
 def start(url, folder):
-    return subprocess.Popen([sys.executable, "-c", FETCH, url, FILE.sha256, str(folder)], stdout=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, "-c", FETCH, url, SHA256, str(folder)], stdout=subprocess.PIPE)
 
 
 def test_processes_that_download_the_same_file_do_not_disturb_each_other(tmp_path, mirror):

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tinygrad_cnn.data.files import RemoteFile
 
 _DIGITS = tuple("0123456789")
+
+
+def _gz(name: str, sha256: str) -> RemoteFile:
+    return RemoteFile(f"{name}.gz", {name: sha256})
+
+
+def _tar_gz(name: str, sha256: str, folder: str, content: Mapping[str, str]) -> RemoteFile:
+    return RemoteFile(f"{name}.tar.gz", {f"{folder}/{file}": digest for file, digest in content.items()}, sha256)
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class DataInfo:
     files: tuple[RemoteFile, ...] = field(default=(), repr=False)
     folders: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def published(self) -> dict[str, str]:
+        """The name of each file, as it is when unpacked → the SHA-256 of its content."""
+        return {name: sha256 for file in self.files for name, sha256 in file.content.items()}
+
 
 DIGITS = DataInfo(
     name="digits",
@@ -87,22 +101,10 @@ MNIST = DataInfo(
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
     files=(
-        RemoteFile(
-            "train-images-idx3-ubyte.gz",
-            sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        ),
-        RemoteFile(
-            "train-labels-idx1-ubyte.gz",
-            sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        ),
-        RemoteFile(
-            "t10k-images-idx3-ubyte.gz",
-            sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        ),
-        RemoteFile(
-            "t10k-labels-idx1-ubyte.gz",
-            sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
+        _gz("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+        _gz("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+        _gz("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+        _gz("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ),
     folders=("mnist", "MNIST/raw", "MNIST", "mnist/raw", ""),
 )
@@ -136,12 +138,12 @@ FASHION_MNIST = DataInfo(
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
-    # MD5 of the compressed files, as the authors' README lists them
+    # SHA-256 computed from the files that Debian ships (dataset-fashion-mnist); other projects list the same
     files=(
-        RemoteFile("train-images-idx3-ubyte.gz", md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        RemoteFile("train-labels-idx1-ubyte.gz", md5="25c81989df183df01b3e8a0aad5dffbe"),
-        RemoteFile("t10k-images-idx3-ubyte.gz", md5="bef4ecab320f06d8554ea6380940ec79"),
-        RemoteFile("t10k-labels-idx1-ubyte.gz", md5="bb300cfdad3c16e7a12a480ee83cd310"),
+        _gz("train-images-idx3-ubyte", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+        _gz("train-labels-idx1-ubyte", "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+        _gz("t10k-images-idx3-ubyte", "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+        _gz("t10k-labels-idx1-ubyte", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
     ),
     folders=(
         "fashion-mnist",
@@ -172,8 +174,22 @@ CIFAR10 = DataInfo(
     mirror=True,
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     mirrors=_TORONTO,
-    # MD5 of the archive, as the authors' page lists it
-    files=(RemoteFile("cifar-10-binary.tar.gz", md5="c32a1d4ab5d03f1284b67883e8d87530"),),
+    # SHA-256 of the archive as in several projects, of the files in it as in the torchvision port for Ruby
+    files=(
+        _tar_gz(
+            "cifar-10-binary",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            folder="cifar-10-batches-bin",
+            content={
+                "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+                "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+                "data_batch_3.bin": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+                "data_batch_4.bin": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+                "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+                "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+            },
+        ),
+    ),
     folders=("cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin", ""),
 )
 
@@ -201,7 +217,18 @@ CIFAR100 = DataInfo(
         wolf woman worm""".split()  # noqa: SIM905 (one name a line would be 100 lines)
     ),
     mirrors=_TORONTO,
-    files=(RemoteFile("cifar-100-binary.tar.gz", md5="03b5dce01913d631647c71ecec9e9cb8"),),
+    # from the same projects
+    files=(
+        _tar_gz(
+            "cifar-100-binary",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            folder="cifar-100-binary",
+            content={
+                "train.bin": "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+                "test.bin": "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+            },
+        ),
+    ),
     folders=("cifar100", "cifar-100-binary", "cifar100/cifar-100-binary", ""),
 )
 

@@ -8,18 +8,15 @@ Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images"
 
 from __future__ import annotations
 
-import gzip
-import tarfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tinygrad_cnn.data.files import DataError, malformed, opened
+from tinygrad_cnn.data.files import malformed
 
 PIXELS = 3 * 32 * 32
-_LARGEST = 50_000 * (2 + PIXELS)  # the longest file of either archive: the training records of CIFAR-100
+LARGEST = 50_000 * (2 + PIXELS)  # the longest file of either archive: the training records of CIFAR-100
 
 
 def parse_records(content: bytes, path: Path | str, classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,40 +52,3 @@ def parse_records(content: bytes, path: Path | str, classes: Sequence[int]) -> t
             raise malformed(path, row * size + column, f"label {label} of record {row} must be 0 to {limit - 1}")
     images = records[:, len(classes) :].reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)  # (N,C,H,W) -> (N,H,W,C)
     return images, records[:, : len(classes)].astype(np.int64)
-
-
-def read_archive(path: Path, folder: str, names: Sequence[str]) -> list[bytes]:
-    """The named files of a tar archive, read into memory; nothing is extracted to the disk.
-
-    Args:
-        path: The archive, compressed or not.
-        folder: The folder inside the archive that the files are in.
-        names: The files wanted. All others are passed over, whatever their names.
-
-    Raises:
-        DataError: If the archive is damaged, or a wanted file is missing, there twice, a link or too long.
-    """
-    found: dict[str, bytes] = {}
-    wanted = {f"{folder}/{name}": name for name in names}
-    try:
-        # not tarfile's own "r|gz": only GzipFile compares the checksum, which notices a flipped bit
-        with opened(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                name = wanted.get(member.name.removeprefix("./"))
-                if name is None:
-                    continue
-                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or name in found or member.size > _LARGEST:
-                    reason = f"{member.name} must be there once, as a plain file of at most {_LARGEST:,} bytes"
-                    raise malformed(path, member.offset, reason)
-                reader = archive.extractfile(member)
-                found[name] = reader.read() if reader is not None else b""
-            while stream.read(1 << 20):
-                pass  # to the end, where the checksum is
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged archive: {error}; delete the file and get it again") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise DataError(f"{path}: the archive has no {folder}/{', '.join(missing)}; is it the binary version?")
-    return [found[name] for name in names]

@@ -139,6 +139,20 @@ class _FileDataset(_NamedDataset):
         where = {"root": root, "download": download, "mirrors": mirrors, "progress": progress}
         self._fill(train, self._read([train], **where)[0], transform)
 
+    @classmethod
+    def _compare(cls, content: bytes, name: str, place: Path | str) -> None:
+        """Say so where the file `name` is not as published; it may be another data set's with the same name."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 == cls.info.published[name]:
+            return
+        for other in catalogue.ALL.values():
+            if other.published.get(name) == sha256:
+                raise DataError(
+                    f"{place} belongs to {other.title}, not to {cls.info.title}: put each into a folder of its "
+                    f"own, {other.folders[0]}/ and {cls.info.folders[0]}/"
+                )
+        files.logger.warning("%s is not the published file (SHA-256 %s); it is used as it is", place, sha256)
+
 
 class MNIST(_FileDataset):
     """70,000 handwritten digits, 28×28 grey: 60,000 to train with, 10,000 to test with.
@@ -160,25 +174,11 @@ class MNIST(_FileDataset):
         names = [file.name.removesuffix(".gz") for file in wanted]
         spellings = [(name, name.replace("-idx", ".idx")) for name in names]
         paths = obtain(cls.info, [[(a, f"{a}.gz", b, f"{b}.gz") for a, b in spellings]], wanted, **where)
-        contents = [cls._content(path, file) for path, file in zip(paths, wanted, strict=True)]
+        contents = [files.read_content(path) for path in paths]
+        for content, name, path in zip(contents, names, paths, strict=True):
+            cls._compare(content, name, path)
         pairs = [*zip(contents, paths, strict=True)]
         return [cls._parse(*pairs[i], *pairs[i + 1]) for i in range(0, len(pairs), 2)]
-
-    @classmethod
-    def _content(cls, path: Path, file: files.RemoteFile) -> bytes:
-        content = files.read_content(path)
-        sha256 = hashlib.sha256(content).hexdigest()
-        # both data sets have the same file names: taking one for the other would go unnoticed
-        other = catalogue.FASHION_MNIST if cls.info is catalogue.MNIST else catalogue.MNIST
-        theirs = next(f for f in other.files if f.name == file.name)
-        if theirs.sha256 == sha256 if theirs.sha256 else theirs.problem(path) is None:
-            raise DataError(
-                f"{path} belongs to {other.title}, not to {cls.info.title}: put each into a folder of its "
-                f"own, {other.folders[0]}/ and {cls.info.folders[0]}/"
-            )
-        if file.sha256 and sha256 != file.sha256:
-            files.logger.warning("%s is not the published file (SHA-256 %s); it is used as it is", path, sha256)
-        return content
 
     @classmethod
     def _parse(cls, images_content: bytes, images_path: Path, labels_content: bytes, labels_path: Path) -> _Arrays:
@@ -226,32 +226,33 @@ class CIFAR10(_FileDataset):
     """
 
     info = catalogue.CIFAR10
-    _folder: ClassVar[str] = "cifar-10-batches-bin"
-    _parts: ClassVar[dict[bool, tuple[str, ...]]] = {
-        True: tuple(f"data_batch_{k}.bin" for k in range(1, 6)),
-        False: ("test_batch.bin",),
-    }
     _label_classes: ClassVar[tuple[int, ...]] = (10,)  # one entry per label byte; the last one is the class
 
     @classmethod
     def _read(cls, halves: Sequence[bool], **where: Any) -> list[_Arrays]:
-        names = [name for half in halves for name in cls._parts[half]]
+        inside = [*cls.info.published]
+        parts = {True: inside[:-1], False: inside[-1:]}  # the last file has the test images
+        names = [name for half in halves for name in parts[half]]
+        unpacked = [name.split("/")[-1] for name in names]
         archive = cls.info.files[0].name
         layouts: list[list[tuple[str, ...]]] = [
-            [(n,) for n in names],
+            [(name,) for name in unpacked],
             [(archive, archive.removesuffix(".gz"))],
         ]
         paths = obtain(cls.info, layouts, cls.info.files, **where)
-        if len(paths) == len(names) and paths[0].name == names[0]:
-            contents = [files.read_content(path) for path in paths]
+        if [path.name for path in paths] == unpacked:
+            contents = {name: files.read_content(path) for name, path in zip(names, paths, strict=True)}
             places = [str(path) for path in paths]
         else:
-            contents = cifar.read_archive(paths[0], cls._folder, names)
-            places = [f"{paths[0]}: {cls._folder}/{name}" for name in names]
-        arrays = dict(zip(names, map(cls._parse, contents, places), strict=True))
+            contents = files.read_archive(paths[0], names, cifar.LARGEST)
+            places = [f"{paths[0]}: {name}" for name in names]
+        arrays = {}
+        for name, place in zip(names, places, strict=True):
+            cls._compare(contents[name], name, place)
+            arrays[name] = cls._parse(contents[name], place)
         halves_arrays = []
         for half in halves:
-            images, labels = zip(*(arrays[name] for name in cls._parts[half]), strict=True)
+            images, labels = zip(*(arrays[name] for name in parts[half]), strict=True)
             halves_arrays.append((np.concatenate(images), np.concatenate(labels)))
         return halves_arrays
 
@@ -274,8 +275,6 @@ class CIFAR100(CIFAR10):
     """
 
     info = catalogue.CIFAR100
-    _folder = "cifar-100-binary"
-    _parts: ClassVar[dict[bool, tuple[str, ...]]] = {True: ("train.bin",), False: ("test.bin",)}
     _label_classes = (20, 100)
 
 

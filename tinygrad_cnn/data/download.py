@@ -1,6 +1,6 @@
 """Downloading: from the first mirror that delivers the file intact, and into place in one step.
 
-A file appears under its final name only when it is complete and its checksum is right. It is written beside
+A file appears under its final name only when it is complete and its content is the published one. It is written beside
 the final name first and then renamed, which is atomic; two processes that download the same file at once each
 write their own part file, and the later rename replaces equal bytes by equal bytes.
 """
@@ -95,7 +95,7 @@ def fetch(
     """Fetch a file from the first mirror that delivers it intact.
 
     Args:
-        file: What to fetch, with its checksum.
+        file: What to fetch, with its checksums.
         mirrors: Addresses that the file's name is appended to, in order of preference.
         folder: Where to put it; made if it is missing, and gone again if nothing could be put there.
         timeout: Seconds without data after which a mirror is given up (default `TIMEOUT`).

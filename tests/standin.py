@@ -24,7 +24,7 @@ import numpy as np
 
 from tinygrad_cnn import backends
 
-# every place where the host looked at a number, as "float() in functional.py:247"
+# every place where the host looked at a number, as "float() in loss.py:47"
 waits: list[str] = []
 # every array copied from the host
 uploads: list[str] = []

@@ -13,7 +13,8 @@ import pytest
 
 from tinygrad_cnn import kernels
 from tinygrad_cnn.function import Needs
-from tinygrad_cnn.kernels import cpu, threads
+from tinygrad_cnn.kernels import threads
+from tinygrad_cnn.kernels.cpu import blocks
 from tinygrad_cnn.random import philox
 from tinygrad_cnn.shapes import Window
 
@@ -209,7 +210,7 @@ def number_of_threads():
 def eager(monkeypatch):
     """Threads are used also where it does not pay, and blocks are small, so that small arrays take every path."""
     monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", 0)
-    monkeypatch.setattr(cpu, "BLOCK_BYTES", 1 << 11)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 11)
 
 
 # float16 may differ in its last bit

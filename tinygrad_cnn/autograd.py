@@ -116,8 +116,7 @@ class Tensor(InPlace):
 
     def _root(self, caller: str, gradient: Any) -> tuple[Node, Array]:
         """This tensor's node and the gradient to start from."""
-        if self._node is None:
-            raise GraphError(f"{caller}: {explain_grad(self)}")
+        node = self._needs_node(caller)
         if gradient is None:
             if self._data.size != 1:
                 raise GraphError(
@@ -125,19 +124,22 @@ class Tensor(InPlace):
                     f"give the gradient to start from, an array of shape {self.shape}"
                 )
             with self.backend.activate():
-                return self._node, self.backend.xp.ones(self.shape, dtype=self.dtype)
+                return node, self.backend.xp.ones(self.shape, dtype=self.dtype)
         dy = gradient._data if isinstance(gradient, Tensor) else copied(gradient, None, self.backend)
         if dy.shape != self.shape:
             raise ShapeError(
                 f"{caller}: the gradient has shape {dy.shape}, the tensor {self.shape}; they must be equal"
             )
-        return self._node, self.backend.asarray(dy, dtype=self.dtype)
+        return node, self.backend.asarray(dy, dtype=self.dtype)
+
+    def _needs_node(self, caller: str) -> Node:
+        if self._node is None:
+            raise GraphError(f"{caller}: {explain_grad(self)}")
+        return self._node
 
     def retain_grad(self) -> None:
         """Keep the gradient of this result, too, in `.grad`."""
-        if self._node is None:
-            raise GraphError(f"retain_grad: {explain_grad(self)}")
-        self._node.retains_grad = True
+        self._needs_node("retain_grad").retains_grad = True
 
     def register_hook(self, hook: Callable[[Array], Array | None]) -> RemovableHook:
         """Call `hook(gradient)` whenever the gradient of this tensor arrives; what it returns replaces the gradient.
@@ -151,9 +153,7 @@ class Tensor(InPlace):
         >>> x.grad.item()
         30.0
         """
-        if self._node is None:
-            raise GraphError(f"register_hook: {explain_grad(self)}")
-        return RemovableHook(self._node, hook)
+        return RemovableHook(self._needs_node("register_hook"), hook)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -318,14 +318,12 @@ def grad(
         starts = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
     if len(starts) != len(outputs):
         raise ShapeError(f"grad: {len(starts)} grad_outputs for {len(outputs)} outputs")
-    for number, tensor in enumerate(inputs):
-        if tensor._node is None:
-            raise GraphError(f"grad: input {number}: {explain_grad(tensor)}")
+    nodes = [tensor._needs_node(f"grad: input {number}") for number, tensor in enumerate(inputs)]
     roots = [output._root("grad", start) for output, start in zip(outputs, starts)]
-    found = walk_back(roots, retain_graph, into_leaves=False, wanted={t._node for t in inputs if t._node is not None})
+    found = walk_back(roots, retain_graph, into_leaves=False, wanted=set(nodes))
     results: list[Tensor | None] = []
-    for number, tensor in enumerate(inputs):
-        dx = found.get(tensor._node) if tensor._node is not None else None
+    for number, (tensor, node) in enumerate(zip(inputs, nodes)):
+        dx = found.get(node)
         if dx is None and not allow_unused:
             raise GraphError(
                 f"grad: input {number}: {explain_grad(tensor, outputs[0])} (allow_unused=True returns None for it)"

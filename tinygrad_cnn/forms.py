@@ -43,11 +43,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     >>> as_tensor(x) is x
     True
     """
-    if isinstance(data, Tensor):
-        return data.to(dtype=dtype, device=device)
-    if not backends.is_array(data) or isinstance(data, np.generic):
-        return Tensor(data, dtype=dtype, device=device)
-    return from_numpy(data).to(dtype=dtype, device=device)
+    if backends.is_array(data) and not isinstance(data, np.generic):
+        data = from_numpy(data)
+    return Tensor._as_tensor(data, device, dtype).to(dtype=dtype, device=device)
 
 
 def equal(input: Any, other: Any) -> Any:

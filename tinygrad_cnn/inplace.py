@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from tinygrad_cnn import dtypes
 from tinygrad_cnn.backends import DeviceError, OverlapError, is_array, owner
@@ -16,7 +16,6 @@ from tinygrad_cnn.shapes import Shape, ShapeError
 from tinygrad_cnn.storage import Storage, copied
 
 Array = Any
-Self = TypeVar("Self", bound="InPlace")
 
 
 class InPlace(Storage):
@@ -85,7 +84,7 @@ class InPlace(Storage):
 
         self._write("t[i] = v", change)
 
-    def copy_(self: Self, source: Any) -> Self:
+    def copy_(self, source: Any) -> Self:
         """Overwrite the numbers with those of another tensor or array, broadcast to this shape."""
         if isinstance(source, Storage) and source.backend is not self.backend:
             source = source.detach().to(device=self.backend)
@@ -95,11 +94,11 @@ class InPlace(Storage):
             raise ShapeError(f"copy_: numbers of shape {shape} do not fit into a tensor of shape {self.shape}")
         return self._write("copy_", lambda array: array.__setitem__(..., plain))
 
-    def fill_(self: Self, value: float) -> Self:
+    def fill_(self, value: float) -> Self:
         """Overwrite every number with this one."""
         return self._write("fill_", lambda array: array.fill(value))
 
-    def zero_(self: Self) -> Self:
+    def zero_(self) -> Self:
         """Overwrite every number with 0."""
         return self._write("zero_", lambda array: array.fill(0))
 
@@ -157,39 +156,39 @@ class InPlace(Storage):
     def __ixor__(self, other: Any) -> Any:
         return self._update("^=", self ^ other)
 
-    def add_(self: Self, other: Any, *, alpha: float = 1) -> Self:
+    def add_(self, other: Any, *, alpha: float = 1) -> Self:
         """Add in place: `x += alpha·other`."""
-        return self._update("+=", self + (other if alpha == 1 else other * alpha))
+        return self._update("+=", self.add(other, alpha=alpha))
 
-    def sub_(self: Self, other: Any, *, alpha: float = 1) -> Self:
+    def sub_(self, other: Any, *, alpha: float = 1) -> Self:
         """Subtract in place: `x -= alpha·other`."""
-        return self._update("-=", self - (other if alpha == 1 else other * alpha))
+        return self._update("-=", self.sub(other, alpha=alpha))
 
-    def mul_(self: Self, other: Any) -> Self:
+    def mul_(self, other: Any) -> Self:
         """Multiply in place."""
         return self._update("*=", self * other)
 
-    def div_(self: Self, other: Any) -> Self:
+    def div_(self, other: Any) -> Self:
         """Divide in place."""
         return self._update("/=", self / other)
 
-    def clamp_(self: Self, min: float | None = None, max: float | None = None) -> Self:
+    def clamp_(self, min: float | None = None, max: float | None = None) -> Self:
         """Hold each element between `min` and `max`, in place."""
         return self._update("clamp_", self.clamp(min, max))
 
-    def masked_fill_(self: Self, mask: Any, value: float) -> Self:
+    def masked_fill_(self, mask: Any, value: float) -> Self:
         """Overwrite with `value` where the mask is true."""
         return self._update("masked_fill_", self.masked_fill(mask, value))
 
-    def normal_(self: Self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Self:
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Self:
         """Overwrite with Gaussian numbers."""
         return self._draw("normal_", (generator or default_generator()).normal(self.shape, mean, std))
 
-    def uniform_(self: Self, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Self:
+    def uniform_(self, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Self:
         """Overwrite with numbers from low to high, all equally likely."""
         return self._draw("uniform_", (generator or default_generator()).uniform(self.shape, low, high))
 
-    def _draw(self: Self, writer: str, numbers: Any) -> Self:
+    def _draw(self, writer: str, numbers: Any) -> Self:
         self._needs_float(writer)
         drawn = copied(numbers, self.dtype, self.backend)
         return self._write(writer, lambda array: array.__setitem__(..., drawn))

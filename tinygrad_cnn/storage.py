@@ -6,7 +6,7 @@ the old numbers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from tinygrad_cnn.grad_mode import Origin
 from tinygrad_cnn.methods import TensorMethods
 from tinygrad_cnn.shapes import Shape, ShapeError
 
+if TYPE_CHECKING:
+    from tinygrad_cnn.autograd import Tensor
+
 Array = Any
-Self = TypeVar("Self", bound="Storage")
 
 
 class Storage(TensorMethods):
@@ -231,10 +233,7 @@ class Storage(TensorMethods):
     def __repr__(self) -> str:
         prefix = "tensor("
         array = self.numpy()
-        if array.size > 1 or array.ndim:
-            numbers = np.array2string(array, separator=", ", prefix=prefix, threshold=1000, precision=4)
-        else:
-            numbers = np.array2string(array, precision=4)
+        numbers = np.array2string(array, separator=", ", prefix=prefix, threshold=1000, precision=4)
         notes = []
         if self.dtype not in (dtypes.DEFAULT, dtypes.int64, dtypes.bool_):
             notes.append(f"dtype={self.dtype}")
@@ -291,13 +290,6 @@ class Storage(TensorMethods):
         """On a GPU."""
         return self.to(device=f"cuda:{index}")
 
-    def _as_tensor(self, value: Any) -> Any:
-        return (
-            value
-            if isinstance(value, Storage)
-            else type(self)._made(copied(value, None, self.backend), None, Version())
-        )
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if self.grad_fn is not None:
             raise GraphError(f"deepcopy: this tensor is the result of {self._name}; copy a leaf, or use clone()")
@@ -313,6 +305,13 @@ class Storage(TensorMethods):
         return twin
 
     # ---- operands
+
+    @classmethod
+    def _as_tensor(cls, value: Any, device: str | Backend | None = None, dtype: Any = None) -> Tensor:
+        """A tensor as it is; anything else copied into one, on this device and in this format."""
+        if isinstance(value, Storage):
+            return value  # type: ignore[return-value]  # every Storage is a Tensor
+        return cls._made(copied(value, dtype, device), None, Version())
 
     @classmethod
     def _operands(cls, operation: str, *values: Any, floating: bool = False, number: bool = True) -> Any:
@@ -332,7 +331,7 @@ class Storage(TensorMethods):
             if not isinstance(value, (Storage, bool, int, float)):
                 if not is_array(value) and not isinstance(value, (list, tuple)):
                     return NotImplemented
-                value = cls._made(copied(value, None, home), None, Version())
+                value = cls._as_tensor(value, home)
             operands.append(value)
         dtype = dtypes.result_type(*((v.dtype, v.ndim) if isinstance(v, Storage) else v for v in operands))
         if floating and not dtypes.is_floating(dtype):
@@ -342,7 +341,7 @@ class Storage(TensorMethods):
                 if value.dtype != dtype:
                     operands[i] = value.to(dtype)
             elif not number:
-                operands[i] = cls._made(copied(value, dtype, home), None, Version())
+                operands[i] = cls._as_tensor(value, home, dtype)
         return operands
 
 
@@ -358,38 +357,28 @@ def copied(data: Any, dtype: Any, device: str | Backend | None) -> Array:
         with backend.activate():
             return moved.copy() if owner(moved) is owner(data) else moved
     backend = backends.get(device)
-    if isinstance(data, (list, tuple)) and _holds_tensors(data):
+    if isinstance(_first(data), Storage):
         data = _unpacked(data)
     try:
         array = np.array(data)
     except ValueError as error:
         raise ShapeError(f"Tensor: nested lists must have equal lengths: {error}") from None
-    if array.dtype == np.float64 and not isinstance(data, np.generic) and not _holds_float64(data):
-        array = array.astype(wanted or dtypes.DEFAULT)  # Python floats
+    if array.dtype == np.float64 and not isinstance(_first(data), (np.ndarray, np.generic)):
+        array = array.astype(wanted or dtypes.DEFAULT)  # Python floats; NumPy's numbers keep their format
     if array.dtype.kind not in "biuf":
         raise DtypeError(f"Tensor: {type(data).__name__} {str(data)[:60]!r} holds no numbers (it became {array.dtype})")
     return backend.asarray(array, dtype=wanted or dtypes.as_dtype(array.dtype))
 
 
-def _holds_tensors(data: Any) -> bool:
+def _first(data: Any) -> Any:
+    """The first entry of nested lists."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, Storage)
+    return data
 
 
 def _unpacked(data: Any) -> Any:
     """Nested lists of tensors as nested lists of arrays."""
-    return (
-        data.numpy()
-        if isinstance(data, Storage)
-        else [_unpacked(d) for d in data]
-        if isinstance(data, (list, tuple))
-        else data
-    )
-
-
-def _holds_float64(data: Any) -> bool:
-    """Whether nested lists hold NumPy's float64 numbers or arrays, whose format is kept, rather than Python floats."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return isinstance(data, (np.ndarray, np.generic))
+    if isinstance(data, (list, tuple)):
+        return [_unpacked(d) for d in data]
+    return data.numpy() if isinstance(data, Storage) else data

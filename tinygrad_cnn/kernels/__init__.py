@@ -3,7 +3,7 @@
 - `table`: name → implementation per array library, and `use(...)` to put in one's own
 - `reference`: the textbook, readable on one screen each, for any array library
 - `optimizers`: the update rules of the optimizers
-- `cpu`: fast NumPy
+- `cpu`: fast NumPy, file by file as the reference
 - `threads`: the batch split over cores
 
 Every kernel is an attribute: `kernels.conv2d_forward(x, weight, bias, window)`.

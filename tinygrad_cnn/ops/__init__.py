@@ -3,6 +3,7 @@
 - `elementwise`: add, mul, exp, relu, … with broadcasting
 - `reduce`: sum, mean, max, var, softmax, …
 - `shape`: reshape, permute, cat, indexing, … which move numbers and change none
+- `plain`: comparisons, logic, floor, …: no gradient, or 0
 - `linear`: matmul and the fully connected layer
 - `conv`, `pool`, `norm`, `dropout`, `loss`: the layers
 """
@@ -13,6 +14,7 @@ from tinygrad_cnn.ops.elementwise import *
 from tinygrad_cnn.ops.linear import *
 from tinygrad_cnn.ops.loss import *
 from tinygrad_cnn.ops.norm import *
+from tinygrad_cnn.ops.plain import *
 from tinygrad_cnn.ops.pool import *
 from tinygrad_cnn.ops.reduce import *
 from tinygrad_cnn.ops.shape import *

@@ -15,25 +15,25 @@ from tinygrad_cnn.shapes import Shape, broadcast_shapes
 Array = Any
 
 
-class Binary(Function):
-    """Two operands, each an array or one of them a Python number."""
+class Broadcast(Function):
+    """Operands, broadcast to one shape; each is an array or a Python number."""
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
-        x, y = shapes
-        if x is not None and y is not None and x != y:
-            broadcast_shapes(self.name, x, y)
+        common: Shape = ()
+        for shape in reversed(shapes):
+            if shape and shape != common:
+                common = broadcast_shapes(self.name, shape, common) if common else shape
         return {}
 
-    def returned(self, dx: Array, dy: Array) -> tuple[Array | None, ...]:
+    def returned(self, *gradients: Array | None) -> tuple[Array | None, ...]:
         """The gradients, each summed to the shape its operand had before broadcasting."""
-        shapes = self.input_shapes
         return tuple(
             kernels.unbroadcast(d, shape) if need and shape is not None else None
-            for d, shape, need in zip((dx, dy), shapes, self.needs.flags)
+            for d, shape, need in zip(gradients, self.input_shapes, self.needs.flags)
         )
 
 
-class Add(Binary):
+class Add(Broadcast):
     """x + y."""
 
     def forward(self, x: Array, y: Array) -> Array:
@@ -43,7 +43,7 @@ class Add(Binary):
         return self.returned(dz, dz)
 
 
-class Sub(Binary):
+class Sub(Broadcast):
     """x − y."""
 
     def forward(self, x: Array, y: Array) -> Array:
@@ -53,7 +53,7 @@ class Sub(Binary):
         return self.returned(dz, -dz)
 
 
-class Mul(Binary):
+class Mul(Broadcast):
     """x · y; each is the other's derivative."""
 
     def forward(self, x: Array, y: Array) -> Array:
@@ -66,7 +66,7 @@ class Mul(Binary):
         return self.returned(dz * y if self.needs.x else None, dz * x if self.needs.y else None)
 
 
-class Div(Binary):
+class Div(Broadcast):
     """x / y."""
 
     def forward(self, x: Array, y: Array) -> Array:
@@ -79,7 +79,7 @@ class Div(Binary):
         return self.returned(dx, -dx * (x / y) if self.needs.y else None)
 
 
-class Pow(Binary):
+class Pow(Broadcast):
     """x to the power of y, both arrays; `dx = y·x^(y−1)`, `dy = x^y·log x`."""
 
     def forward(self, x: Array, y: Array) -> Array:
@@ -117,7 +117,7 @@ class PowNumber(Function):
         return dy * (2 * x) if n == 2 else dy * (n * x ** (n - 1))
 
 
-class FloorDivide(Binary):
+class FloorDivide(Broadcast):
     """⌊x/y⌋."""
 
     differentiable = False
@@ -146,7 +146,7 @@ class Remainder(FloorDivide):
         return self.returned(dz, -dz * namespace(dz).floor(self.saved.x / self.saved.y))
 
 
-class Selection(Binary):
+class Selection(Broadcast):
     """One of two operands, element by element; equals share the gradient."""
 
     def select(self, z: Array, x: Array, y: Array) -> Array:
@@ -175,25 +175,18 @@ class Minimum(Selection):
         return self.select(namespace(x).minimum(x, y), x, y)
 
 
-class Where(Function):
+class Where(Broadcast):
     """x where the condition holds, else y."""
-
-    def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
-        condition, x, y = (shape or () for shape in shapes)
-        broadcast_shapes(self.name, condition, broadcast_shapes(self.name, x, y))
-        return {}
 
     def forward(self, condition: Array, x: Array, y: Array) -> Array:
         self.save(condition=condition)
         return namespace(condition).where(condition, x, y)
 
     def backward(self, dz: Array) -> tuple[Array | None, ...]:
-        condition = self.saved.condition
-        _, x_shape, y_shape = self.input_shapes
-        xp = namespace(dz)  # where, not times: 0·∞ would be NaN
-        dx = kernels.unbroadcast(xp.where(condition, dz, 0), x_shape) if self.needs.x else None
-        dy = kernels.unbroadcast(xp.where(condition, 0, dz), y_shape) if self.needs.y else None
-        return None, dx, dy
+        condition, xp = self.saved.condition, namespace(dz)  # where, not times: 0·∞ would be NaN
+        dx = xp.where(condition, dz, 0) if self.needs.x else None
+        dy = xp.where(condition, 0, dz) if self.needs.y else None
+        return self.returned(None, dx, dy)
 
 
 class Neg(Function):

@@ -10,7 +10,7 @@ from tinygrad_cnn import kernels
 from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.dtypes import accumulator, is_floating
 from tinygrad_cnn.function import Function
-from tinygrad_cnn.shapes import Shape, ShapeError
+from tinygrad_cnn.shapes import ShapeError
 
 Array = Any
 
@@ -98,9 +98,12 @@ class Std(Var):
 class Amax(Reduction):
     """The largest number; equals share the gradient."""
 
+    method = "max"
+
     def forward(self, x: Array) -> Array:
-        self.check_not_empty(x.shape)
-        y = x.max(axis=self.dims, keepdims=True)
+        if not self.count:
+            raise ShapeError(f"{self.name}: dimensions {self.dims} of a tensor of shape {x.shape} hold no numbers")
+        y = getattr(x, self.method)(axis=self.dims, keepdims=True)
         self.save(is_extreme=x == y)
         return y if self.keepdim else y.squeeze(self.dims)
 
@@ -109,20 +112,11 @@ class Amax(Reduction):
         share = self.kept(dy) / is_extreme.sum(axis=self.dims, keepdims=True).astype(dy.dtype)
         return is_extreme * share
 
-    def check_not_empty(self, shape: Shape) -> None:
-        """Nothing has no largest number."""
-        if not self.count:
-            raise ShapeError(f"{self.name}: dimensions {self.dims} of a tensor of shape {shape} hold no numbers")
-
 
 class Amin(Amax):
     """The smallest number; equals share the gradient."""
 
-    def forward(self, x: Array) -> Array:
-        self.check_not_empty(x.shape)
-        y = x.min(axis=self.dims, keepdims=True)
-        self.save(is_extreme=x == y)
-        return y if self.keepdim else y.squeeze(self.dims)
+    method = "min"
 
 
 @dataclass(eq=False)

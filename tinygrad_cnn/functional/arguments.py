@@ -1,0 +1,45 @@
+"""What the functions share: checks of their arguments, and images one by one or in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_cnn import dtypes
+from tinygrad_cnn.autograd import Tensor
+from tinygrad_cnn.dtypes import DtypeError
+from tinygrad_cnn.shapes import Ints
+
+
+def same_format(operation: str, **tensors: Tensor | None) -> None:
+    """PyTorch's rule: layers do not mix number formats silently."""
+    given = {name: t for name, t in tensors.items() if t is not None}
+    (first, x), *rest = given.items()
+    for name, tensor in rest:
+        if tensor.dtype != x.dtype:
+            remedy = f".to({tensor.dtype.name!r})"
+            if dtypes.is_floating(x.dtype):
+                remedy += f", or the model with model.to({x.dtype.name!r})"
+            elif x.dtype == dtypes.uint8:
+                remedy += ", pictures with x.float() / 255"
+            raise DtypeError(
+                f"{operation}: {first} is {x.dtype}, {name} is {tensor.dtype}; convert {first} with {remedy}"
+            )
+
+
+def present(*tensors: Tensor | None) -> list[Tensor]:
+    """Those that were given: a bias or a weight may be None."""
+    return [tensor for tensor in tensors if tensor is not None]
+
+
+def pair(value: Ints) -> tuple[int, ...]:
+    """One number for rows and columns, or both."""
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def batched(function: Callable[..., Any], x: Tensor, *rest: Any) -> Any:
+    """A layer for images on one image: as a batch of one, and back."""
+    if x.ndim != 3:
+        return function(x, *rest)
+    result = function(x.unsqueeze(0), *rest)
+    return tuple(r.squeeze(0) for r in result) if isinstance(result, tuple) else result.squeeze(0)

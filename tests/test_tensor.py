@@ -366,3 +366,24 @@ def test_everything_public_exists():
     for name in tcnn.__all__:
         assert getattr(tcnn, name) is not None
     assert tcnn.__version__
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tcnn.Tensor(range(12)).reshape(6 / 2, 4),
+        lambda: tcnn.zeros(2.5),
+        lambda: tcnn.ones((2, 6 / 2)),
+        lambda: tcnn.Tensor([[1.0]]).expand(2.0, 3),
+        lambda: tcnn.zeros("3"),
+    ],
+)
+def test_a_size_is_a_whole_number(make):
+    """`n / 2` is a float also where n is even: never cut off silently."""
+    with pytest.raises(TypeError, match=r"sizes must be whole numbers, not .*n // 2"):
+        make()
+
+
+def test_sizes_of_other_kinds():
+    assert tcnn.zeros(np.array([2, 3])).shape == (2, 3)
+    assert tcnn.zeros(np.int64(2), tcnn.Tensor(3)).shape == (2, 3)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_cnn import dtypes
 from tinygrad_cnn.autograd import Tensor
-from tinygrad_cnn.methods.shape import as_tuple
+from tinygrad_cnn.methods.shape import as_sizes
 from tinygrad_cnn.random import Generator, default_generator
 
 
@@ -16,7 +16,7 @@ def _shape(sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     """`f(2, 3)`, `f((2, 3))` and `f(size=(2, 3))` mean the same."""
     if size is not None and sizes:
         raise TypeError(f"the size is given twice: {sizes} and size={size}")
-    return as_tuple(sizes if size is None else tuple(size))
+    return as_sizes(sizes if size is None else tuple(size))
 
 
 def full(size: Any, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

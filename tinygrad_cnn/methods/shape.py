@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Shapes(Methods):
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same numbers in the same order, in another shape; one size may be −1: what is left."""
-        return self._apply(ops.Reshape(_resolve("reshape", self.shape, _sizes(shape))), self)
+        return self._apply(ops.Reshape(_resolve("reshape", self.shape, as_sizes(shape))), self)
 
     def view(self, *shape: Any) -> Tensor:
         """`reshape` that never copies: the result shares this tensor's memory."""
@@ -48,7 +49,7 @@ class Shapes(Methods):
 
     def permute(self, *order: Any) -> Tensor:
         """The dimensions in another order."""
-        wanted = _sizes(order)
+        wanted = as_sizes(order)
         dims = normalise_dims("permute", wanted, self.ndim)
         if len(dims) != self.ndim:
             raise ShapeError(f"permute: {wanted} must name each of the {self.ndim} dimensions of {self.shape}")
@@ -90,7 +91,7 @@ class Shapes(Methods):
 
     def expand(self, *sizes: Any) -> Tensor:
         """Repeated along new leading dimensions, or along dimensions of size 1, without copying; −1 keeps a size."""
-        wanted = _sizes(sizes)
+        wanted = as_sizes(sizes)
         new = len(wanted) - self.ndim
         if new < 0:
             raise ShapeError(f"expand: {wanted} has fewer dimensions than the tensor's shape {self.shape}")
@@ -109,7 +110,7 @@ class Shapes(Methods):
 
     def repeat(self, *times: Any) -> Tensor:
         """Copies next to each other, so many along each dimension; further ones in front make new dimensions."""
-        counts = _sizes(times)
+        counts = as_sizes(times)
         if len(counts) < self.ndim or min(counts, default=0) < 0:
             raise ShapeError(f"repeat: {counts} must give a count for each dimension of {self.shape}, and none below 0")
         sizes = (1,) * (len(counts) - self.ndim) + self.shape
@@ -123,7 +124,7 @@ class Shapes(Methods):
 
     def flip(self, *dims: Any) -> Tensor:
         """In reverse order along some dimensions."""
-        return self._apply(ops.Flip(normalise_dims("flip", _sizes(dims), self.ndim)), self)
+        return self._apply(ops.Flip(normalise_dims("flip", as_sizes(dims), self.ndim)), self)
 
     def split(self, split_size: int | list[int] | tuple[int, ...], dim: int = 0) -> tuple[Tensor, ...]:
         """In pieces along `dim`: of one size (the last may be smaller), or of the sizes listed."""
@@ -161,7 +162,7 @@ class Shapes(Methods):
         return self._new(1, size, dtype, device, requires_grad)
 
     def _new(self, value: int, size: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Any:
-        array = np.full(_sizes(size), value, self.dtype if dtype is None else dtypes.as_dtype(dtype))
+        array = np.full(as_sizes(size), value, self.dtype if dtype is None else dtypes.as_dtype(dtype))
         return self._as_tensor(array, self.backend).to(device=device).requires_grad_(requires_grad)
 
     def nelement(self) -> int:
@@ -173,17 +174,20 @@ class Shapes(Methods):
         return dtypes.is_floating(self.dtype)
 
 
-def as_tuple(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
+def as_sizes(sizes: tuple[Any, ...]) -> Shape:
     """Sizes given one by one or together: `f(2, 3)` and `f((2, 3))` mean the same.
 
-    >>> as_tuple((2, 3)), as_tuple(([2, 3],))
+    Raises:
+        TypeError: If one is no whole number.
+
+    >>> as_sizes((2, 3)), as_sizes(([2, 3],))
     ((2, 3), (2, 3))
     """
-    return tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) else sizes
-
-
-def _sizes(sizes: tuple[Any, ...]) -> Shape:
-    return tuple(int(n) for n in as_tuple(sizes))
+    flat = tuple(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list, np.ndarray)) else sizes
+    try:
+        return tuple(map(operator.index, flat))
+    except TypeError:
+        raise TypeError(f"sizes must be whole numbers, not {flat}; n // 2 is one, n / 2 is a float") from None
 
 
 def _resolve(operation: str, shape: Shape, wanted: Shape) -> Shape:

@@ -369,7 +369,7 @@ class Namespace:
     ndarray = Array
     uint8, int32, uint64 = np.uint8, np.int32, np.uint64
     inf, nan, iinfo = np.inf, np.nan, np.iinfo
-    exp, log, log1p, sqrt = Ufunc("exp"), Ufunc("log"), Ufunc("log1p"), Ufunc("sqrt")
+    exp, expm1, log, log1p, sqrt = Ufunc("exp"), Ufunc("expm1"), Ufunc("log"), Ufunc("log1p"), Ufunc("sqrt")
     sin, cos, tanh = Ufunc("sin"), Ufunc("cos"), Ufunc("tanh")
     floor, ceil, sign, abs = Ufunc("floor"), Ufunc("ceil"), Ufunc("sign"), Ufunc("abs")
     isnan, isfinite = Ufunc("isnan"), Ufunc("isfinite")
@@ -466,13 +466,12 @@ class Namespace:
         return _compute(lambda x: np.argsort(x, axis=axis, kind="stable"), a)
 
     @staticmethod
-    def take_along_axis(a: Array, indices: Array, axis: Any) -> Array:
-        return _compute(lambda x, i: np.take_along_axis(x, i, axis), a, indices)
+    def cumsum(a: Array, axis: int | None = None) -> Array:
+        return _compute(lambda x: np.cumsum(x, axis=axis), a)
 
     @staticmethod
-    def einsum(*operands: Any) -> Array:
-        subscripts, *arrays = operands
-        return _result(np.einsum(subscripts, *_each(arrays)), *arrays)
+    def take_along_axis(a: Array, indices: Array, axis: Any) -> Array:
+        return _compute(lambda x, i: np.take_along_axis(x, i, axis), a, indices)
 
 
 xp = Namespace()

@@ -66,7 +66,7 @@ def needs(*flags: bool) -> Needs:
 
 
 # (N, C, H, W), K, (R, S), groups, the rest of the window; no two sizes equal where that could hide an exchange
-CONVOLUTIONS: list[tuple[tuple[int, ...], int, tuple[int, int], int, dict[str, Any]]] = [
+CONVOLUTIONS: list[tuple[tuple[int, ...], int, tuple[int, ...], int, dict[str, Any]]] = [
     ((5, 3, 9, 7), 4, (2, 3), 1, {}),
     ((7, 2, 8, 6), 3, (3, 2), 1, {"stride": (2, 1), "padding": (1, 2)}),
     ((3, 4, 9, 8), 6, (2, 3), 2, {"dilation": (2, 1), "padding": 1}),
@@ -77,23 +77,45 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], int, tuple[int, int], int, dict[str, A
     ((0, 3, 9, 7), 4, (2, 3), 1, {}),
     ((64, 3, 30, 28), 8, (5, 3), 1, {"padding": (2, 1)}),  # several blocks, and worth several threads
 ]
+LINES: list[tuple[tuple[int, ...], int, tuple[int, ...], int, dict[str, Any]]] = [
+    ((5, 3, 9), 4, (2,), 1, {}),
+    ((7, 4, 8), 6, (3,), 2, {"stride": 2, "padding": 2, "dilation": 2}),
+    ((4, 6, 7), 6, (4,), 6, {"padding": "same"}),
+    ((0, 3, 9), 4, (2,), 1, {}),
+    ((64, 8, 200), 16, (9,), 1, {"padding": 4}),
+]
+VOLUMES: list[tuple[tuple[int, ...], int, tuple[int, ...], int, dict[str, Any]]] = [
+    ((5, 3, 5, 4, 6), 4, (2, 1, 3), 1, {}),
+    ((3, 2, 6, 5, 7), 3, (3, 2, 2), 1, {"stride": (1, 2, 3), "padding": (2, 0, 1)}),
+    ((2, 4, 5, 6, 4), 6, (2, 3, 2), 2, {"dilation": (1, 2, 3), "padding": 1}),
+    ((0, 3, 4, 3, 5), 4, (2, 1, 3), 1, {}),
+    ((16, 3, 6, 9, 8), 5, (3, 3, 2), 1, {"padding": "same"}),
+]
 
 
-@generator("conv2d_forward", "conv2d_forward_im2col")
-def _(draw: Draw) -> Iterator[Any]:
-    for (N, C, H, W), K, kernel, groups, rest in CONVOLUTIONS:
-        x, weight = draw(N, C, H, W), draw(K, C // groups, *kernel)
-        for bias in (draw(K), None):
-            yield (x, weight, bias, Window(kernel, **rest), groups), {}
+def convolutions(rank: int, cases: Any) -> None:
+    @generator(f"conv{rank}d_forward", *["conv2d_forward_im2col"] * (rank == 2))
+    def _(draw: Draw) -> Iterator[Any]:
+        for (N, C, *sizes), K, kernel, groups, rest in cases:
+            x, weight = draw(N, C, *sizes), draw(K, C // groups, *kernel)
+            for bias in (draw(K), None):
+                yield (x, weight, bias, Window(kernel, **rest), groups), {}
+
+    @generator(f"conv{rank}d_backward")
+    def _(draw: Draw) -> Iterator[Any]:
+        for (N, C, *sizes), K, kernel, groups, rest in cases:
+            window = Window(kernel, **rest)
+            x, weight, dy = draw(N, C, *sizes), draw(K, C // groups, *kernel), draw(N, K, *window.outs(sizes))
+            for flags in ((True, True, True), (False, True), (True, False), (False, False, True)):
+                yield (dy, x, weight, window, groups), {"needs": needs(*flags)}
+            # as in a transposed convolution: fewer outputs than fit, and x only says how large dx is
+            shorter = dy[(slice(None), slice(None), *[slice(max(1, n - 1)) for n in dy.shape[2:]])]
+            like = np.broadcast_to(np.zeros((), x.dtype), x.shape)
+            yield (draw.laid(shorter), like, weight, window, groups), {"needs": needs(True, False)}
 
 
-@generator("conv2d_backward")
-def _(draw: Draw) -> Iterator[Any]:
-    for (N, C, H, W), K, kernel, groups, rest in CONVOLUTIONS:
-        window = Window(kernel, **rest)
-        x, weight, dy = draw(N, C, H, W), draw(K, C // groups, *kernel), draw(N, K, *window.out(H, W))
-        for flags in ((True, True, True), (False, True), (True, False), (False, False, True)):
-            yield (dy, x, weight, window, groups), {"needs": needs(*flags)}
+for _rank, _cases in ((1, LINES), (2, CONVOLUTIONS), (3, VOLUMES)):
+    convolutions(_rank, _cases)
 
 
 # leading sizes of x, F, D
@@ -121,41 +143,92 @@ POOLS: list[tuple[tuple[int, ...], Window]] = [
     ((3, 2, 7, 9), Window((2, 2), (2, 2))),  # the last row and column are left out
     ((4, 3, 9, 8), Window((3, 2), (2, 1), (1, 0))),  # overlapping
     ((5, 2, 10, 7), Window((2, 3), (2, 2), (0, 1), 1, True)),  # hangs over the edge
-    ((2, 3, 9, 8), Window((2, 2), (1, 2), 0, (3, 2))),
     ((1, 1, 5, 4), Window((5, 4))),
+    ((3, 2, 5, 4), Window((7, 6), (2, 2), (1, 1))),  # one window, padding and all
     ((2, 2, 9, 7), Window((1, 2), (4, 3))),  # gaps between the windows
     ((0, 2, 6, 8), Window((2, 2), (2, 2))),
+    ((4, 3, 9), Window((3,), (2,), (1,))),
+    ((2, 3, 300), Window((300,), (300,))),  # more taps than fit into a byte
+    ((2, 3, 4, 5, 3), Window((2, 3, 2), (1, 2, 2), (1, 1, 0), 1, True)),
     ((64, 6, 28, 24), Window((2, 2), (2, 2))),
     ((48, 6, 25, 24), Window((3, 3), (2, 2), (1, 1))),
 ]
+DILATED: list[tuple[tuple[int, ...], Window]] = [
+    ((2, 3, 9, 8), Window((2, 2), (1, 2), 0, (3, 2))),
+    ((2, 3, 9), Window((3,), (2,), (1,), (2,))),
+]
 
 
-@generator("max_pool2d_forward")
-def _(draw: Draw) -> Iterator[Any]:
-    for shape, window in POOLS:
-        for ties in (False, True):
-            yield (draw(*shape, ties=ties), window), {}
-        lowest = draw(*shape)
-        yield (draw.laid(np.full_like(lowest, -np.inf)), window), {}
-        holes = lowest.copy()
-        holes[..., ::3] = -np.inf
-        yield (draw.laid(holes), window), {}
-        if 0 < holes.size < 10_000:
-            holes[-1, -1, -1, -1] = np.nan
+def pools(rank: str, dilated: bool = False) -> list[tuple[tuple[int, ...], Window]]:
+    return [(shape, window) for shape, window in POOLS + DILATED * dilated if window.rank == int(rank)]
+
+
+def _divisors(window: Window, shape: tuple[int, ...], draw: Draw) -> Iterator[Any]:
+    """A number, and an array that differs from window to window."""
+    yield 3
+    yield draw.laid(
+        np.arange(1, 1 + np.prod(window.outs(shape[2:]))).reshape(window.outs(shape[2:])).astype(draw.dtype)
+    )
+
+
+for _rank in "123":
+
+    @generator(f"max_pool{_rank}d_forward")
+    def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
+        for shape, window in pools(rank, dilated=True):
+            for ties in (False, True):
+                yield (draw(*shape, ties=ties), window), {}
+            lowest = draw(*shape)
+            yield (draw.laid(np.full_like(lowest, -np.inf)), window), {}
+            holes = lowest.copy()
+            holes[..., ::3] = -np.inf
             yield (draw.laid(holes), window), {}
+            if 0 < holes.size < 10_000:
+                holes[-1, ..., -1] = np.nan
+                yield (draw.laid(holes), window), {}
 
+    @generator(f"max_pool{_rank}d_backward")
+    def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
+        forward = kernels.get(f"max_pool{rank}d_forward").implementations["reference"]
+        for shape, window in pools(rank, dilated=True):
+            y, index = forward(draw(*shape, ties=True), window)
+            dy = draw(*y.shape)
+            yield (dy, index, shape, window), {}
+            if dy.size:
+                dy = dy.copy()
+                dy[:1, :1, ..., 0] = np.inf
+                yield (draw.laid(dy), index, shape, window), {}
 
-@generator("max_pool2d_backward")
-def _(draw: Draw) -> Iterator[Any]:
-    forward = kernels.max_pool2d_forward.implementations["reference"]
-    for shape, window in POOLS:
-        y, index = forward(draw(*shape, ties=True), window)
-        dy = draw(*y.shape)
-        yield (dy, index, shape, window), {}
-        if dy.size:
-            dy = dy.copy()
-            dy[0, 0, 0, 0] = np.inf
-            yield (draw.laid(dy), index, shape, window), {}
+    @generator(f"avg_pool{_rank}d_forward")
+    def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
+        for shape, window in pools(rank):
+            for divisor in _divisors(window, shape, draw):
+                yield (draw(*shape), window, divisor), {}
+
+    @generator(f"avg_pool{_rank}d_backward")
+    def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
+        for shape, window in pools(rank):
+            for divisor in _divisors(window, shape, draw):
+                yield (draw(*shape[:2], *window.outs(shape[2:])), shape, window, divisor), {}
+
+    @generator(f"lp_pool{_rank}d_forward")
+    def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
+        for shape, window in pools(rank):
+            x = draw(*shape)
+            yield (x, window, 2.0, 1), {}
+            for scale in _divisors(window, shape, draw):
+                yield (draw.laid(abs(x)), window, 3.0, scale), {}
+        yield (draw.laid(x * 1e4), window, 3.0, 1), {}  # in half precision their powers are infinite
+        yield (draw.laid(np.full_like(x, np.finfo(x.dtype).max / 64)), window, 2.0, 1), {}
+        yield (draw.laid(abs(x) + 1), window, -2.0, 1), {}
+
+    @generator(f"lp_pool{_rank}d_backward")
+    def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
+        for (x, window, p, scale), _ in GENERATORS[f"lp_pool{rank}d_forward"](draw):
+            # ones and zeros: some windows have the norm 0
+            for values in (x, draw.laid((x > 1).astype(x.dtype))) if p > 1 else (x,):
+                (y,) = run(f"lp_pool{rank}d_forward", "reference", (values, window, p, scale), {})
+                yield (draw(*y.shape), values, draw.laid(y), window, p, scale), {}
 
 
 @generator("relu_forward")
@@ -178,6 +251,57 @@ def _(draw: Draw) -> Iterator[Any]:
             dy = dy.copy()
             dy.reshape(-1)[:4] = np.nan, np.inf, -np.inf, -0.0
             yield (draw.laid(dy), draw(*shape) > 0), {}
+
+
+NORMS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
+    ((5, 3, 4), (0, 2), (1, 3, 1)),
+    ((4, 1, 7), (0, 2), (1, 1, 1)),
+    ((3, 5, 4), (2,), (1, 5, 1)),
+    ((3, 2, 5, 4), (2, 3), (1, 2, 5, 1)),
+    ((6, 7), (1,), (1, 7)),
+    ((0, 3, 4), (2,), (1, 3, 1)),
+    ((16, 6, 150), (0, 2), (1, 6, 1)),  # several blocks
+    ((40, 3, 150), (2,), (1, 3, 1)),
+]
+
+
+@generator("normalise_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape, axes, beside in NORMS:
+        x = draw(*shape)
+        for weight in (draw(*beside), None):
+            for bias in (draw(*beside), None):
+                yield (x, weight, bias, axes, 1e-3), {}
+
+
+@generator("normalise_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    forward = kernels.normalise_forward.implementations["reference"]
+    for shape, axes, beside in NORMS:
+        x, dy, weight = draw(*shape), draw(*shape), draw(*beside)
+        _, mean, inverse_std, _ = forward(x, None, None, axes, 1e-3)
+        for flags in ((True, True, True), (False, True), (True, False), (False, False, True)):
+            yield (dy, x, mean, inverse_std, weight, axes, beside, needs(*flags)), {}
+        yield (dy, x, mean, inverse_std, None, axes, beside, needs(True, False, True)), {}
+
+
+RESPONSES = [(5, 7), (4, 6), (1, 3), (2, 1), (9, 3)]
+
+
+@generator("local_response_norm_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for size, C in RESPONSES:
+        for beta in (0.75, 0.4):
+            yield (draw(3, C, 5, 2), size, 0.3, beta, 1.5), {}
+    yield (draw(2, 4, 3), 3, -0.01, 0.75, 1.0), {}
+    yield (draw(0, 4, 3), 3, 0.1, 0.75, 1.0), {}
+    yield (draw(20, 8, 6, 30), 5, 5e-4, 0.75, 2.0), {}
+
+
+@generator("local_response_norm_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for (x, *settings), _ in GENERATORS["local_response_norm_forward"](draw):
+        yield (draw(*x.shape), x, *settings), {}
 
 
 @generator("dropout_keep")

@@ -71,6 +71,111 @@ CONV = {
     "filters alone": (lambda m, w: m.F.conv2d(m.ones(1, 3, 5, 4, dtype=w.dtype), w), [normal(*W)]),
 }
 
+
+def slide(name, x, w, b=None, **settings):
+    arrays = [normal(*x), normal(*w, seed=1)] + ([] if b is None else [normal(b, seed=2)])
+    return (lambda m, x, w, b=None: getattr(m.F, name)(x, w, b, **settings)), arrays
+
+
+# lines and volumes, and the way back: stride and padding, dilation and groups, same, one sample, no samples
+LINE, VOLUME, SMALL = (2, 3, 8), (2, 2, 5, 4, 3), (2, 4, 3, 4)
+CONV |= {
+    "1d": slide("conv1d", LINE, (4, 3, 3), 4),
+    "1d, stride and padding": slide("conv1d", LINE, (4, 3, 4), 4, stride=2, padding=3),
+    "1d, everything": slide("conv1d", (2, 4, 9), (6, 2, 3), 6, stride=2, padding=2, dilation=3, groups=2),
+    "1d, same": slide("conv1d", LINE, (4, 3, 4), None, padding="same", dilation=2),
+    "1d, valid": slide("conv1d", LINE, (4, 3, 3), 4, padding="valid", stride=(3,)),
+    "1d, one line": slide("conv1d", (3, 8), (4, 3, 3), 4, padding=1),
+    "1d, no lines": slide("conv1d", (0, 3, 8), (4, 3, 3), 4),
+    "3d": slide("conv3d", VOLUME, (3, 2, 2, 3, 1), 3),
+    "3d, stride and padding": slide("conv3d", VOLUME, (3, 2, 3, 2, 2), 3, stride=(2, 1, 2), padding=(1, 0, 1)),
+    "3d, everything": slide(
+        "conv3d", (1, 4, 5, 4, 3), (4, 2, 2, 2, 2), 4, stride=2, padding=(2, 1, 1), dilation=(1, 2, 1), groups=2
+    ),
+    "3d, same": slide("conv3d", (1, 2, 3, 4, 2), (2, 2, 2, 3, 1), 2, padding="same"),
+    "3d, one volume": slide("conv3d", (2, 3, 4, 3), (3, 2, 2, 1, 2), 3),
+    "3d, no volumes": slide("conv3d", (0, 2, 3, 4, 3), (3, 2, 2, 1, 2), 3),
+    "transposed": slide("conv_transpose2d", SMALL, (4, 3, 3, 2), 3),
+    "transposed, stride": slide("conv_transpose2d", SMALL, (4, 3, 3, 2), None, stride=(2, 3)),
+    "transposed, padding": slide("conv_transpose2d", SMALL, (4, 3, 3, 2), 3, stride=2, padding=(2, 1)),
+    "transposed, one pixel more": slide(
+        "conv_transpose2d", SMALL, (4, 3, 3, 2), 3, stride=(2, 3), padding=1, output_padding=(1, 2)
+    ),
+    "transposed, more than a step": slide(
+        "conv_transpose2d", SMALL, (4, 2, 2, 3), 2, stride=(2, 1), dilation=3, output_padding=(2, 2), padding=(0, 1)
+    ),
+    "transposed, groups": slide("conv_transpose2d", SMALL, (4, 3, 2, 3), 6, stride=2, groups=2, output_padding=1),
+    "transposed, gaps": slide("conv_transpose2d", SMALL, (4, 3, 1, 2), 3, stride=(3, 4)),
+    "transposed, padding cuts inputs off": slide("conv_transpose2d", (1, 4, 5, 6), (4, 2, 1, 2), 2, padding=(2, 1)),
+    "transposed, one image": slide("conv_transpose2d", (4, 3, 2), (4, 3, 3, 2), 3, stride=2),
+    "transposed, no images": slide("conv_transpose2d", (0, 4, 3, 2), (4, 3, 3, 2), 3, stride=2),
+    "transposed filters alone": (
+        lambda m, w: m.F.conv_transpose2d(m.ones(1, 4, 2, 3, dtype=w.dtype), w, stride=2), [normal(4, 3, 3, 2)],
+    ),
+    "transposed 1d": slide(
+        "conv_transpose1d", (2, 4, 5), (4, 2, 3), 4, stride=3, padding=2, output_padding=1, groups=2, dilation=2
+    ),
+    "transposed 1d, one line": slide("conv_transpose1d", (4, 5), (4, 2, 3), 2),
+    "transposed 3d": slide(
+        "conv_transpose3d", (1, 4, 2, 3, 2), (4, 2, 2, 3, 1), 4, stride=(2, 1, 3), padding=(1, 1, 0),
+        output_padding=(1, 0, 2), groups=2, dilation=(1, 2, 1),
+    ),
+    "transposed 3d, one volume": slide("conv_transpose3d", (2, 2, 3, 2), (2, 3, 2, 1, 2), 3, stride=2),
+    "there and back": (
+        lambda m, x, w: m.F.conv_transpose2d(m.F.conv2d(x, w, stride=2), w, stride=2), [normal(*X), normal(*W)],
+    ),
+}  # fmt: skip
+
+
+def resize(*shape, **settings):
+    return (lambda m, x: m.F.interpolate(x, **settings)), [normal(*shape)]
+
+
+PICTURE = (2, 3, 4, 5)
+UPSAMPLE = {
+    "nearest": resize(*PICTURE, scale_factor=2),
+    "nearest 1.7": resize(*PICTURE, scale_factor=1.7),
+    "nearest smaller": resize(1, 2, 7, 6, scale_factor=(0.7, 0.4)),
+    "nearest size": resize(*PICTURE, size=(7, 3)),
+    "nearest one size": resize(*PICTURE, size=9),
+    "nearest 1d": resize(2, 3, 6, scale_factor=2.3),
+    "nearest 3d": resize(1, 2, 3, 2, 4, scale_factor=(2, 3, 0.5)),
+    "nearest 1.7, recomputed": resize(2, 3, 6, scale_factor=1.7, recompute_scale_factor=True),
+    "linear": resize(2, 3, 6, scale_factor=1.7, mode="linear"),
+    "linear, aligned": resize(2, 3, 6, scale_factor=1.7, mode="linear", align_corners=True),
+    "linear smaller": resize(2, 3, 9, size=4, mode="linear", align_corners=False),
+    "linear of the same size": resize(2, 3, 6, scale_factor=1.1, mode="linear"),
+    "bilinear": resize(*PICTURE, scale_factor=2, mode="bilinear"),
+    "bilinear 1.7": resize(*PICTURE, scale_factor=1.7, mode="bilinear", align_corners=False),
+    "bilinear 1.7, recomputed": resize(
+        *PICTURE, scale_factor=1.7, mode="bilinear", align_corners=False, recompute_scale_factor=True
+    ),
+    "bilinear, aligned": resize(*PICTURE, size=(7, 3), mode="bilinear", align_corners=True),
+    "bilinear smaller": resize(1, 2, 7, 6, scale_factor=(0.7, 0.4), mode="bilinear"),
+    "bilinear to one pixel": resize(*PICTURE, size=1, mode="bilinear", align_corners=True),
+    "bilinear from one pixel": resize(1, 2, 1, 3, size=(3, 1), mode="bilinear"),
+    "bilinear, transposed": (
+        lambda m, x: m.F.interpolate(x.transpose(2, 3), scale_factor=1.5, mode="bilinear"), [normal(*PICTURE)],
+    ),
+    "trilinear": resize(1, 2, 3, 2, 4, scale_factor=(1.7, 2, 0.6), mode="trilinear"),
+    "trilinear, aligned": resize(1, 2, 3, 2, 4, size=(2, 5, 6), mode="trilinear", align_corners=True),
+}  # fmt: skip
+
+
+def feature_pool(m, x, p, group, stride=None, dim=-3):
+    """PyTorch has no pooling over features: there it is written with unfold."""
+    if hasattr(m.F, "feature_lp_pool"):
+        return m.F.feature_lp_pool(x, p, group, stride, dim)
+    return x.unfold(dim, group, stride or group).pow(p).sum(-1).pow(1 / p)
+
+
+def unpool(m, x, kernel, stride=None, padding=0, sizes=None):
+    """Max pooling and back, with the gradient through both."""
+    rank = x.ndim - 2 if x.ndim > 3 else 1
+    y, places = getattr(m.F, f"max_pool{rank}d")(x, kernel, stride, padding, return_indices=True)
+    return getattr(m.F, f"max_unpool{rank}d")(y * 3, places, kernel, stride, padding, sizes)
+
+
 POOL = {
     "max": (lambda m, x: m.F.max_pool2d(x, 2), [distinct(2, 3, 6, 4)]),
     "max, ragged": (lambda m, x: m.F.max_pool2d(x, 2), [distinct(2, 1, 7, 5)]),
@@ -108,6 +213,69 @@ POOL = {
     "avg, divisor": (lambda m, x: m.F.avg_pool2d(x, 2, 1, 1, divisor_override=3), [normal(1, 2, 4, 5)]),
     "avg, one image": (lambda m, x: m.F.avg_pool2d(x, 2), [normal(2, 4, 5)]),
     "avg, expanded": (lambda m, x: m.F.avg_pool2d(x.expand(2, 3, 4, 5), 2), [normal(1, 3, 4, 1)]),
+    "avg, ceil, larger than the image": (lambda m, x: m.F.avg_pool2d(x, 5, 3, ceil_mode=True), [normal(1, 2, 4, 3)]),
+    "max, ceil, larger than the image": (lambda m, x: m.F.max_pool2d(x, 5, 3, ceil_mode=True), [distinct(1, 2, 4, 3)]),
+    "max 1d": (lambda m, x: m.F.max_pool1d(x, 3, 2, 1), [distinct(2, 3, 7)]),
+    "max 1d with indices": (lambda m, x: m.F.max_pool1d(x, 2, 3, 1, 2, True, True), [distinct(2, 3, 8)]),
+    "max 1d, one line": (lambda m, x: m.F.max_pool1d(x, (2,), return_indices=True), [distinct(3, 7)]),
+    "max 3d": (lambda m, x: m.F.max_pool3d(x, 2, (2, 1, 2), (1, 0, 1)), [distinct(2, 2, 3, 4, 3)]),
+    "max 3d with indices": (
+        lambda m, x: m.F.max_pool3d(x, (2, 2, 1), 2, 0, (1, 2, 1), True, True), [distinct(1, 2, 4, 5, 3)],
+    ),
+    "max 3d, one volume": (lambda m, x: m.F.max_pool3d(x, (1, 2, 2), return_indices=True), [distinct(2, 3, 4, 5)]),
+    "avg 1d": (lambda m, x: m.F.avg_pool1d(x, 3, 2, 1, True), [normal(2, 3, 8)]),
+    "avg 1d, padding does not count": (lambda m, x: m.F.avg_pool1d(x, 3, 2, 1, False, False), [normal(2, 7)]),
+    "avg 3d": (lambda m, x: m.F.avg_pool3d(x, 2, (1, 2, 2), 1, True, False), [normal(1, 2, 2, 4, 3)]),
+    "avg 3d, divisor": (
+        lambda m, x: m.F.avg_pool3d(x, (1, 2, 3), 1, (0, 1, 1), divisor_override=-5), [normal(2, 2, 3, 4)],
+    ),
+    "avg, the whole image": (lambda m, x: m.F.avg_pool2d(x, (5, 3)), [normal(2, 3, 5, 3)]),
+    "lp": (lambda m, x: m.F.lp_pool2d(x, 2, 2), [normal(2, 3, 6, 5)]),
+    "lp, overlapping": (lambda m, x: m.F.lp_pool2d(x, 2, (3, 2), 1), [normal(2, 2, 5, 4)]),
+    "lp, ceil": (lambda m, x: m.F.lp_pool2d(x, 2, 3, 2, True), [normal(1, 2, 6, 4)]),
+    "lp of 1": (lambda m, x: m.F.lp_pool2d(x, 1, 2), [positive(1, 2, 4, 5)]),
+    "lp of 3": (lambda m, x: m.F.lp_pool2d(x, 3, 2, ceil_mode=True), [positive(1, 2, 5, 5)]),
+    "lp of 4": (lambda m, x: m.F.lp_pool2d(x, 4, 2, 1), [normal(1, 2, 4, 5)]),
+    "lp of 1.5": (lambda m, x: m.F.lp_pool2d(x, 1.5, 2), [positive(1, 2, 4, 5)]),
+    "lp of a half": (lambda m, x: m.F.lp_pool2d(x, 0.5, 2), [positive(1, 2, 4, 5)]),
+    "lp of −2": (lambda m, x: m.F.lp_pool2d(x, -2, 2, ceil_mode=True), [positive(1, 2, 3, 5)]),
+    "lp of ∞": (lambda m, x: m.F.lp_pool2d(x, float("inf"), 2), [distinct(1, 2, 4, 5)]),
+    "lp of −∞": (lambda m, x: m.F.lp_pool2d(x, float("-inf"), 2, 1), [distinct(1, 2, 4, 5)]),
+    "lp, one image": (lambda m, x: m.F.lp_pool2d(x, 2, 2), [normal(2, 4, 5)]),
+    "lp, no images": (lambda m, x: m.F.lp_pool2d(x, 2, 2), [np.zeros((0, 2, 4, 4))]),
+    "lp, the whole image": (lambda m, x: m.F.lp_pool2d(x, 2, (5, 3)), [normal(2, 3, 5, 3)]),
+    "lp, transposed": (lambda m, x: m.F.lp_pool2d(x.transpose(2, 3), 2, (2, 1)), [normal(2, 2, 4, 5)]),
+    "lp 1d": (lambda m, x: m.F.lp_pool1d(x, 2, 3, 2, True), [normal(2, 3, 8)]),
+    "lp 1d of ∞": (lambda m, x: m.F.lp_pool1d(x, float("inf"), 3), [distinct(2, 8)]),
+    "lp 3d": (lambda m, x: m.F.lp_pool3d(x, 2, 2, (1, 2, 1)), [normal(1, 2, 3, 4, 3)]),
+    "features": (lambda m, x: feature_pool(m, x, 2, 2), [normal(2, 5, 2, 3)]),
+    "features, overlapping": (lambda m, x: feature_pool(m, x, 2, 3, 1), [normal(2, 5, 2, 3)]),
+    "features of 3": (lambda m, x: feature_pool(m, x, 3, 2), [positive(4, 2, 3)]),
+    "features of vectors": (lambda m, x: feature_pool(m, x, 2, 3, 2, -1), [normal(2, 7)]),
+    "features of lines": (lambda m, x: feature_pool(m, x, 2, 2, None, 1), [normal(2, 4, 3)]),
+    "adaptive max": (lambda m, x: m.F.adaptive_max_pool2d(x, (3, 2), True), [distinct(2, 2, 6, 4)]),
+    "adaptive max, uneven": (lambda m, x: m.F.adaptive_max_pool2d(x, (3, 4), True), [distinct(2, 2, 5, 7)]),
+    "adaptive max, one axis uneven": (lambda m, x: m.F.adaptive_max_pool2d(x, (2, 3), True), [distinct(2, 6, 7)]),
+    "adaptive max, more": (lambda m, x: m.F.adaptive_max_pool2d(x, (None, 7), True), [distinct(2, 3, 5)]),
+    "adaptive max 1d": (lambda m, x: m.F.adaptive_max_pool1d(x, 3, True), [distinct(2, 3, 8)]),
+    "adaptive max 3d": (lambda m, x: m.F.adaptive_max_pool3d(x, (2, None, 3), True), [distinct(1, 2, 3, 2, 5)]),
+    "adaptive avg": (lambda m, x: m.F.adaptive_avg_pool2d(x, 2), [normal(2, 3, 4, 6)]),
+    "adaptive avg, uneven": (lambda m, x: m.F.adaptive_avg_pool2d(x, (3, 4)), [normal(2, 2, 5, 7)]),
+    "adaptive avg, one axis uneven": (lambda m, x: m.F.adaptive_avg_pool2d(x, (None, 3)), [normal(2, 4, 5)]),
+    "adaptive avg, even and overlapping": (lambda m, x: m.F.adaptive_avg_pool2d(x, 3), [normal(2, 1, 7, 7)]),
+    "adaptive avg, more": (lambda m, x: m.F.adaptive_avg_pool2d(x, (7, 1)), [normal(1, 2, 3, 4)]),
+    "adaptive avg, no images": (lambda m, x: m.F.adaptive_avg_pool2d(x, (3, 1)), [np.zeros((0, 2, 4, 5))]),
+    "adaptive avg 1d": (lambda m, x: m.F.adaptive_avg_pool1d(x, 3), [normal(2, 3, 8)]),
+    "adaptive avg 3d": (lambda m, x: m.F.adaptive_avg_pool3d(x, (2, None, 3)), [normal(1, 2, 3, 2, 5)]),
+    "global max": (lambda m, x: m.F.adaptive_max_pool2d(x, 1, True), [distinct(2, 3, 5, 4)]),
+    "unpool": (lambda m, x: unpool(m, x, 2), [distinct(2, 2, 4, 6)]),
+    "unpool, padding": (lambda m, x: unpool(m, x, 3, 3, 1, (2, 2, 7, 5)), [distinct(2, 2, 7, 5)]),
+    "unpool, apart": (lambda m, x: unpool(m, x, (1, 2), (2, 3), 0, (5, 6)), [distinct(1, 2, 5, 6)]),
+    "unpool 1d": (lambda m, x: unpool(m, x, 2, 2, 0, (7,)), [distinct(2, 3, 7)]),
+    "unpool 3d": (lambda m, x: unpool(m, x, 2), [distinct(1, 2, 2, 4, 2)]),
+    "unpool, one image": (
+        lambda m, x, i: m.F.max_unpool2d(x, i, 2), [normal(2, 1, 2), np.array([[[1, 4]], [[5, 6]]])],
+    ),
 }  # fmt: skip
 
 
@@ -143,6 +311,73 @@ NORM = {
     "bias alone": (lambda m, x, b: m.F.batch_norm(x, None, None, None, b, training=True), [normal(4, 3), normal(3)]),
     "transposed": (lambda m, x: m.F.batch_norm(x.transpose(0, 1), None, None, training=True), [normal(4, 3, 2)]),
 }
+
+
+def instance(x, *parameters, use=True, **settings):
+    """Instance norm with running statistics, which come back among the results."""
+
+    def case(m, x, *parameters):
+        C = x.shape[1]
+        mean, var = m.linspace(-1, 1, C, dtype=x.dtype), m.linspace(0.5, 2, C, dtype=x.dtype)
+        weight, bias = (*parameters, None, None)[:2]
+        return m.F.instance_norm(x, mean, var, weight, bias, use, **settings), mean, var
+
+    return case, [normal(*x) * 2 + 1, *parameters]
+
+
+def response(*shape, **settings):
+    return (lambda m, x: m.F.local_response_norm(x, **settings)), [normal(*shape)]
+
+
+STRONG = {"alpha": 0.7, "beta": 0.6, "k": 1.5}
+NORM |= {
+    "3d": norm((3, 2, 3, 2, 2), positive(2), normal(2)),
+    "no samples": (lambda m, x: m.F.batch_norm(x, None, None, training=True), [normal(0, 3, 2)]),
+    "instance": instance((3, 4, 5), positive(4), normal(4)),
+    "instance 2d": instance((2, 3, 4, 3), momentum=0.4, eps=1e-2),
+    "instance 3d": instance((2, 3, 2, 3, 2), positive(3), normal(3)),
+    "instance with running statistics": instance((2, 3, 4, 3), positive(3), normal(3), use=False),
+    "instance alone": (lambda m, x, w: m.F.instance_norm(x, weight=w), [normal(3, 2, 4), positive(2)]),
+    "group": (lambda m, x, w, b: m.F.group_norm(x, 2, w, b), [normal(3, 6, 4, 2) + 3, positive(6), normal(6)]),
+    "group of all": (lambda m, x: m.F.group_norm(x, 1, eps=1e-2), [normal(3, 4, 5)]),
+    "groups of one": (lambda m, x, w: m.F.group_norm(x, 3, w), [normal(2, 3, 5), positive(3)]),
+    "group vectors": (lambda m, x, w: m.F.group_norm(x, 2, w), [normal(4, 6), positive(6)]),
+    "group no samples": (lambda m, x: m.F.group_norm(x, 2), [normal(0, 4, 3)]),
+    "layer": (lambda m, x, w, b: m.F.layer_norm(x, (5,), w, b), [normal(3, 4, 5) + 3, positive(5), normal(5)]),
+    "layer of three": (lambda m, x, w: m.F.layer_norm(x, (3, 2, 4), w), [normal(2, 3, 2, 4), positive(3, 2, 4)]),
+    "layer of all": (lambda m, x, b: m.F.layer_norm(x, (3, 4), bias=b, eps=1e-2), [normal(3, 4), normal(3, 4, seed=1)]),
+    "layer transposed": (lambda m, x: m.F.layer_norm(x.transpose(0, 2), [3, 2]), [normal(2, 3, 4)]),
+    "layer no samples": (lambda m, x, w: m.F.layer_norm(x, (3,), w), [normal(0, 3), positive(3)]),
+    "local response": response(2, 7, 3, 4, size=5, **STRONG),
+    "local response even": response(2, 5, 3, 2, size=4, **STRONG),
+    "local response of two": response(1, 3, 4, size=2, alpha=2.0, k=0.5),
+    "local response of one": response(2, 3, 4, size=1, alpha=2.0),
+    "local response beyond": response(2, 3, 2, 2, size=11, **STRONG),
+    "local response 3d": response(1, 4, 2, 3, 2, size=3, alpha=2.0),
+    "local response defaults": response(2, 6, 3, 3, size=5),
+    "local response no samples": response(0, 4, 3, size=3),
+}  # fmt: skip
+
+ACTIVATION = {
+    "prelu": (lambda m, x, w: m.F.prelu(x, w), [normal(3, 4), normal(1)]),
+    "prelu channels": (lambda m, x, w: m.F.prelu(x, w), [normal(3, 4, 2, 5), normal(4)]),
+    "prelu vectors": (lambda m, x, w: m.F.prelu(x, w), [normal(3, 4), normal(4)]),
+    "prelu 0-d": (lambda m, x, w: m.F.prelu(x, w), [np.array(-2.0), normal(1)]),
+    "elu": (lambda m, x: m.F.elu(x) + m.F.elu(x, 0.3), [normal(3, 4)]),
+    "elu negative": (lambda m, x: m.F.elu(x, alpha=-0.7), [normal(3, 4)]),
+    "selu": (lambda m, x: m.F.selu(x), [normal(3, 4)]),
+    "gelu": (lambda m, x: m.F.gelu(x), [normal(3, 4) * 3]),
+    "gelu tanh": (lambda m, x: m.F.gelu(x, approximate="tanh"), [normal(3, 4) * 3]),
+    "silu": (lambda m, x: m.F.silu(x), [normal(3, 4) * 3]),
+    "hardtanh": (lambda m, x: m.F.hardtanh(x) + m.F.hardtanh(x, -0.3, 2.0), [normal(3, 4) * 2]),
+    "relu6": (lambda m, x: m.F.relu6(x), [normal(3, 4) * 8]),
+    "softplus": (lambda m, x: m.F.softplus(x, 0.5, 3.0), [normal(3, 4) * 9]),
+    "logsigmoid": (lambda m, x: m.F.logsigmoid(x), [normal(3, 4) * 9]),
+    "inplace": (lambda m, x: m.F.elu(x * 1, inplace=True) + m.F.selu(x * 2, True) + m.F.silu(x * 3, True)
+                + m.F.hardtanh(x * 4, inplace=True) + m.F.relu6(x * 5, True), [normal(3, 4)]),
+    "transposed": (lambda m, x: m.F.gelu(x.T) + m.F.silu(x[:, ::2]).sum(), [normal(3, 4)]),
+    "nothing": (lambda m, x, w: m.F.gelu(x) + m.F.elu(x) + m.F.prelu(x, w), [normal(0, 4), normal(4)]),
+}  # fmt: skip
 
 TARGET = np.array([2, 0, 3, 1, 2])
 PLANES = np.random.default_rng(5).integers(0, 4, (2, 3, 2))
@@ -223,7 +458,14 @@ def _losses():
 
 CASES = {
     f"{group}: {name}": case
-    for group, cases in {"conv": CONV, "pool": POOL, "norm": NORM, "loss": _losses()}.items()
+    for group, cases in {
+        "conv": CONV,
+        "upsample": UPSAMPLE,
+        "pool": POOL,
+        "norm": NORM,
+        "activation": ACTIVATION,
+        "loss": _losses(),
+    }.items()
     for name, case in cases.items()
 }
 every_case = pytest.mark.parametrize(("case", "arrays"), CASES.values(), ids=CASES.keys())
@@ -240,7 +482,14 @@ def test_against_torch(against_torch, case, arrays, dtype):
 
 
 HALF = [
-    "conv: everything", "conv: groups", "pool: max, padding", "pool: avg, padding counts", "norm: 2d", "norm: eval 2d",
+    "conv: everything", "conv: groups", "conv: 1d, everything", "conv: 3d", "conv: transposed, padding",
+    "conv: transposed 3d", "upsample: nearest 1.7", "upsample: bilinear",
+    "pool: max, padding", "pool: avg, padding counts",
+    "pool: max 3d", "pool: avg 1d", "pool: lp, ceil", "pool: lp of 3", "pool: adaptive avg, uneven", "pool: features",
+    "norm: 2d", "norm: eval 2d",
+    "norm: instance", "norm: group", "norm: layer", "activation: prelu channels",
+    "activation: elu", "activation: selu", "activation: gelu", "activation: gelu tanh", "activation: silu",
+    "activation: hardtanh", "activation: softplus", "activation: logsigmoid",
     "loss: cross_entropy mean weight", "loss: bce mean",
 ]  # fmt: skip
 
@@ -426,17 +675,76 @@ Z = tcnn.zeros
         (lambda: F.conv2d(Z(2, 1, 7, 6), Z(4, 3, 3, 3)), r"conv2d: weight \(4, 3, 3, 3\) wants C=3.*, x .* has 1"),
         (lambda: F.conv2d(Z(7, 6), Z(4, 3, 3, 3)), r"conv2d: x must have 4 dimensions \(N, C, H, W\).*x\[None\]"),
         (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), Z(5)), r"conv2d: bias \(5,\) wants K=5"),
-        (lambda: F.conv2d(Z(2, 3, 2, 2), Z(4, 3, 3, 3)), "kernel spanning 3 pixels does not fit into 2"),
+        (
+            lambda: F.conv2d(Z(2, 3, 2, 2), Z(4, 3, 3, 3)),
+            r"conv2d: x .*kernel \(3, 3\): a kernel spanning 3 pixels does not fit into 2 .* \(2 \+ 0 \+ 0 − 3\)/1",
+        ),
+        (lambda: F.conv1d(Z(2, 1, 7), Z(4, 3, 3)), r"conv1d: weight \(4, 3, 3\) wants C=3.*, x .* has 1"),
+        (lambda: F.conv1d(Z(2, 3, 7, 6), Z(4, 3, 3)), r"conv1d: x must have 3 dimensions \(N, C, L\).*x\[None\]"),
+        (lambda: F.conv1d(Z(3, 4), Z(4, 3, 3), padding=1, dilation=4), "conv1d: .*spanning 9 pixels .* into 4 and 1"),
+        (lambda: F.conv1d(Z(3, 4), Z(4, 3, 3, 1)), r"conv1d: weight must have 3 dimensions \(K, C/groups, S\)"),
+        (lambda: F.conv3d(Z(2, 3, 7), Z(4, 3, 3, 3, 3)), r"conv3d: x must have 5 dimensions \(N, C, Z, H, W\)"),
+        (lambda: F.conv3d(Z(2, 3, 2, 4, 4), Z(4, 3, 3, 3, 3)), "conv3d: x .*spanning 3 pixels does not fit into 2"),
+        (lambda: F.conv_transpose2d(Z(2, 3, 4, 4), Z(4, 3, 3, 3)), r"conv_transpose2d: weight .* wants C=4 .* has 3"),
+        (lambda: F.conv_transpose2d(Z(2, 4, 4, 4), Z(4, 3, 3, 3), Z(4)), r"conv_transpose2d: bias \(4,\) wants K=4"),
+        (lambda: F.conv_transpose2d(Z(2, 4, 4), Z(3, 4, 3, 3), groups=2), r"conv_transpose2d: .* wants C=3"),
+        (lambda: F.conv_transpose2d(Z(3, 4, 4), Z(3, 4, 3, 3), groups=2), "3 input and 8 output channels .* groups=2"),
+        (
+            lambda: F.conv_transpose1d(Z(3, 4), Z(3, 4, 3), stride=2, output_padding=2),
+            "conv_transpose1d: x .*output_padding 2 must be .* less than stride 2 or dilation 1",
+        ),
+        (lambda: F.conv_transpose1d(Z(3, 4), Z(3, 4, 3), output_padding=-1), "output_padding -1 must be at least 0"),
+        (
+            lambda: F.conv_transpose1d(Z(3, 1), Z(3, 4, 3), padding=2),
+            r"conv_transpose1d: x .*: \(1 − 1\)·1 − 2 − 2 \+ 3 \+ 0 = -1 pixels would be left; use less padding",
+        ),
+        (lambda: F.conv_transpose2d(Z(3, 4, 4), Z(3, 4, 3, 3), padding="same"), "padding='same' must be whole numbers"),
+        (lambda: F.interpolate(Z(2, 3, 4), 5, mode="bilinear"), r"interpolate: mode='bilinear' does not fit 1 axes"),
+        (lambda: F.interpolate(Z(3, 4), 5), "interpolate: mode='nearest' does not fit 0 axes"),
+        (lambda: F.interpolate(Z(2, 3, 4), 5, mode="bicubic"), "mode='bicubic' is not known; the modes are nearest"),
+        (lambda: F.interpolate(Z(2, 3, 4)), "give size=… or scale_factor=…, one of the two"),
+        (lambda: F.interpolate(Z(2, 3, 4), 5, 2.0), "one of the two"),
+        (lambda: F.interpolate(Z(2, 3, 4, 4), (5,)), r"\(5,\) must be one number, or 2"),
+        (lambda: F.interpolate(Z(2, 3, 4), scale_factor=0.2), r"sizes \(4,\) would become \(0,\)"),
+        (lambda: F.interpolate(Z(2, 3, 4), 5, align_corners=True), "align_corners is for the linear modes"),
+        (lambda: F.interpolate(Z(2, 3, 4).long(), 5, mode="linear"), r"interpolate: needs floating-point.*\.float\(\)"),
         (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), stride=0), "stride=.*at least 1"),
         (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), padding=-1), "padding=.*at least 0"),
         (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), padding="full"), '"valid", "same"'),
         (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), padding="same", stride=2), "needs stride 1"),
-        (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), stride=(1, 2, 3)), "window"),
+        (lambda: F.conv2d(Z(2, 3, 7, 6), Z(4, 3, 3, 3), stride=(1, 2, 3)), r"conv2d: stride=\(1, 2, 3\) .* 2, one for"),
         (lambda: F.conv2d(Z(2, 4, 7, 6), Z(3, 2, 3, 3), groups=2), "cannot be cut into groups=2"),
         (lambda: F.conv2d(Z(2, 4, 7, 6), Z(4, 4, 3, 3), groups=2), "conv2d: weight .* wants C=8 = 4·2 groups"),
         (lambda: F.max_pool2d(Z(2, 3), 2), "max_pool2d: x must have 4 dimensions"),
         (lambda: F.max_pool2d(Z(1, 1, 4, 4), 2, padding=2), "padding 2 is more than half of the kernel"),
+        (lambda: F.max_pool1d(Z(1, 1, 4), 2, padding=2, dilation=3), "padding 2 is more than half of the kernel"),
         (lambda: F.avg_pool2d(Z(1, 1, 1, 4), 2), "kernel spanning 2 pixels does not fit"),
+        (lambda: F.max_pool1d(Z(2, 3, 4, 5), 2), r"max_pool1d: x .* 3 dimensions \(N, C, L\), it has 4.*x\[None\]"),
+        (lambda: F.max_pool3d(Z(2, 3, 4), 2), r"max_pool3d: x must have 5 dimensions \(N, C, Z, H, W\)"),
+        (lambda: F.max_pool2d(Z(1, 1, 4, 4), (1, 2, 3)), r"max_pool2d: kernel_size=\(1, 2, 3\) .*, or 2"),
+        (lambda: F.avg_pool2d(Z(1, 1, 4, 4), 2, divisor_override=0), "avg_pool2d: divisor_override=0: nothing can be"),
+        (lambda: F.avg_pool3d(Z(1, 4, 4, 4), 2, divisor_override=0), "avg_pool3d: divisor_override=0"),
+        (lambda: F.lp_pool2d(Z(1, 1, 4, 4), 0, 2), "lp_pool2d: norm_type=0: there is no root of this degree; 2 gives"),
+        (lambda: F.lp_pool1d(Z(1, 1, 4), float("nan"), 2), "lp_pool1d: norm_type=nan"),
+        (lambda: F.lp_pool1d(Z(1, 1, 4), 2, 5), "lp_pool1d: x .* kernel spanning 5 pixels does not fit into 4"),
+        (lambda: F.lp_pool2d(Z(1, 1, 4, 4).long(), 2, 2), r"lp_pool2d: needs floating-point numbers.*\.float\(\)"),
+        (lambda: F.feature_lp_pool(Z(1, 3, 4, 4), 2, 4), "feature_lp_pool: .* 4 of 3 channels.*does not fit into 3"),
+        (lambda: F.feature_lp_pool(Z(3), 2, 2), "feature_lp_pool: there is no dimension -3 in a tensor with 1"),
+        (lambda: F.feature_lp_pool(Z(3, 4, 4), float("inf"), 2), "feature_lp_pool: norm_type=inf must be finite"),
+        (lambda: F.feature_lp_pool(Z(3, 4, 4), 2, 2, 0), "stride=.* must be at least 1"),
+        (lambda: F.adaptive_avg_pool2d(Z(1, 1, 4, 4), (2, 2, 2)), r"adaptive_avg_pool2d: output_size=\(2, 2, 2\)"),
+        (lambda: F.adaptive_max_pool1d(Z(1, 1, 4), 0), "adaptive_max_pool1d: output_size=0 must be .* at least 1"),
+        (lambda: F.adaptive_avg_pool2d(Z(1, 1, 0, 4), 2), r"adaptive_avg_pool2d: x \(1, 1, 0, 4\) .* not 0"),
+        (lambda: F.adaptive_max_pool3d(Z(1, 1, 4), 2), r"adaptive_max_pool3d: x \(1, 1, 4\) must be"),
+        (lambda: F.max_unpool2d(Z(1, 1, 2, 2), Z(1, 1, 2, 3).long(), 2), r"x \(1, 1, 2, 2\) and indices .* be equal"),
+        (lambda: F.max_unpool1d(Z(1, 2), Z(1, 2), 2), r"max_unpool1d: indices are float32.*\.long\(\)"),
+        (lambda: F.max_unpool2d(Z(1, 2), Z(1, 2).long(), 2), "max_unpool2d: .* with 3 or 4 dimensions"),
+        (lambda: F.max_unpool1d(Z(1, 2), tcnn.tensor([[0, 4]]), 2), r"indices 0\.\.4 must lie in 0\.\.3, .* of 4"),
+        (lambda: F.max_unpool2d(Z(1, 1, 2), tcnn.tensor([[[-1, 4]]]), 2), r"-1\.\.4 must lie in 0\.\.7, .* of 2×4"),
+        (
+            lambda: F.max_unpool1d(Z(1, 2), tcnn.tensor([[0, 2]]), 2, output_size=(6,)),
+            r"output_size=\(6,\) does not belong to x \(1, 2\): .* less than a stride \(2,\) away from \(4,\)",
+        ),
         (lambda: F.linear(Z(2, 5), Z(4, 3)), r"linear: weight \(4, 3\) wants F=3.*x \(2, 5\) has 5; flatten x"),
         (lambda: F.linear(Z(2, 3), Z(4, 3), Z(3)), r"linear: bias \(3,\) wants D=3"),
         (lambda: F.batch_norm(Z(1, 3), training=True), "one value per channel"),
@@ -464,7 +772,14 @@ Z = tcnn.zeros
         (lambda: F.pad(Z(2, 3), (1, 2, 3)), r"pad: \(1, 2, 3\) must be pairs"),
         (lambda: F.pad(Z(3), (1, 1, 1, 1)), "at most 1 of them"),
         (lambda: F.pad(Z(3), (-2, -2)), "cuts off more than dimension 0"),
-        (lambda: F.pad(Z(3), (1, 1), mode="reflect"), '"constant"'),
+        (lambda: F.pad(Z(3), (1, 1), mode="mirror"), "mode 'mirror' is not known; the modes are constant, reflect"),
+        (lambda: F.pad(Z(3), (1, 1), mode="reflect"), r"mode='reflect' pads the .* behind \(C,\) .*has 1 dim"),
+        (lambda: F.pad(Z(1, 2, 3, 4), (1, 1), mode="circular"), r"\(1, 1\) is for 1, and x \(1, 2, 3, 4\) has 4"),
+        (lambda: F.pad(Z(2, 3), (1, 3), mode="reflect"), "repeat at most 2 of the 3 entries of dimension 1 .*, not 3"),
+        (lambda: F.pad(Z(2, 3), (1, 4), mode="circular"), "repeat at most 3 of the 3 entries"),
+        (lambda: F.pad(Z(2, 3), (-1, 3), mode="circular"), "repeat at most 2 of the 3 entries"),
+        (lambda: F.pad(Z(2, 0), (0, 1), mode="replicate"), "repeat at most 0 of the 0 entries"),
+        (lambda: F.pad(Z(2, 3), (1, 1), "reflect", 2.0), 'value=2.0 is for mode="constant"'),
     ],
 )  # fmt: skip
 def test_mistakes_are_explained(wrong, message):

@@ -1,6 +1,8 @@
 """Each layer: shapes of its parameters, values by hand, messages, and everything against PyTorch."""
 
+import importlib
 import inspect
+import pkgutil
 
 import numpy as np
 import pytest
@@ -53,6 +55,10 @@ def test_circular_padding_by_hand():
         (nn.Conv2d(2, 4, 3, padding="same"), "Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), padding=same)"),
         (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"),
         (nn.AvgPool2d((2, 3), 1), "AvgPool2d(kernel_size=(2, 3), stride=1, padding=0)"),
+        (nn.MaxUnpool1d(2, 3), "MaxUnpool1d(kernel_size=(2,), stride=(3,), padding=(0,))"),
+        (nn.MaxUnpool2d(2), "MaxUnpool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))"),
+        (nn.FeatureLPPool(2, 4), "FeatureLPPool(norm_type=2, channels_per_group=4, stride=None, dim=-3)"),
+        (nn.GlobalAvgPool2d(), "GlobalAvgPool2d(keepdim=False)"),
         (nn.Linear(2, 3, bias=False), "Linear(in_features=2, out_features=3, bias=False)"),
         (nn.Dropout(), "Dropout(p=0.5, inplace=False)"),
         (nn.ReLU(), "ReLU()"),
@@ -168,7 +174,8 @@ def test_a_generator_makes_layers_reproducible():
 
 
 def test_inplace_is_accepted_and_changes_no_input():
-    for layer in (nn.ReLU(inplace=True), nn.LeakyReLU(0.1, inplace=True), nn.Dropout(0.9, inplace=True)):
+    inplace = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.SiLU, nn.Hardtanh, nn.ReLU6, nn.Dropout, nn.Dropout1d)
+    for layer in (kind(inplace=True) for kind in inplace):
         x = tcnn.tensor([[-1.0, 2.0]])
         layer(x)
         assert x.tolist() == [[-1.0, 2.0]]
@@ -183,11 +190,25 @@ def test_class_weights_move_with_the_module():
 def test_functional_is_the_same_under_both_names():
     from tinygrad_cnn import functional
 
-    public = [n for n in dir(functional) if not n.startswith("_") and inspect.isfunction(getattr(functional, n))]
-    assert {"conv2d", "linear", "cross_entropy"} <= set(public)
-    mine = [n for n in public if getattr(functional, n).__module__ == functional.__name__]
-    assert all(getattr(F, name) is getattr(functional, name) for name in mine)
+    assert {"conv2d", "linear", "cross_entropy"} <= set(functional.__all__)
+    assert all(getattr(F, name) is getattr(functional, name) for name in functional.__all__)
     assert nn.functional is F
+
+
+def test_functional_offers_what_its_files_define():
+    """A function that is added to a file and forgotten in the package's list is found here."""
+    from tinygrad_cnn import functional
+
+    topics = {m.name for m in pkgutil.iter_modules(functional.__path__)} - {"arguments"}
+    defined = []
+    for topic in topics:
+        module = importlib.import_module(f"tinygrad_cnn.functional.{topic}")
+        own = [n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__]
+        defined += [name for name in own if not name.startswith("_")]
+        assert f"| `{topic}` |" in functional.__doc__
+    assert sorted(defined) == sorted(functional.__all__)
+    assert all(name in functional.__doc__ for name in functional.__all__)
+    assert all(inspect.isfunction(getattr(functional, name)) for name in functional.__all__)
 
 
 # ---- messages
@@ -212,6 +233,22 @@ def test_functional_is_the_same_under_both_names():
         ),
         (lambda: nn.MaxPool2d(2, padding=2), ValueError, "padding=2 must be at most half of kernel_size=2"),
         (lambda: nn.AvgPool2d((2, 0)), ValueError, "AvgPool2d: kernel_size=0"),
+        (lambda: nn.AvgPool2d(2, divisor_override=0), ValueError, "AvgPool2d: divisor_override=0: nothing can be"),
+        (lambda: nn.MaxPool1d((2, 2)), ValueError, r"MaxPool1d: kernel_size=\(2, 2\) must be one whole number"),
+        (lambda: nn.LPPool3d(2, (2, 2)), ValueError, "LPPool3d: kernel_size=.* or three: .slices, rows, columns."),
+        (lambda: nn.MaxUnpool2d(2, 0), ValueError, "MaxUnpool2d: stride=0 must be at least 1"),
+        (lambda: nn.FeatureLPPool(2, 0), ValueError, "FeatureLPPool: channels_per_group=0 must be at least 1"),
+        (
+            lambda: nn.MaxPool2d(3).output_shape((6, 2, 8)),
+            ValueError,
+            r"MaxPool2d on \(6, 2, 8\): .* 3 pixels .* into 2",
+        ),
+        (lambda: nn.LPPool1d(2, 3).output_shape((4, 6, 8)), ValueError, r"one sample is \(C, L\), without the batch"),
+        (
+            lambda: nn.FeatureLPPool(2, 9).output_shape((6, 2, 8)),
+            ValueError,
+            r"FeatureLPPool on \(6, 2, 8\): .* into 6",
+        ),
         (lambda: nn.BatchNorm2d(0), ValueError, "BatchNorm2d: num_features=0"),
         (
             lambda: nn.BatchNorm2d(3)(tcnn.ones(2, 3)),
@@ -223,8 +260,30 @@ def test_functional_is_the_same_under_both_names():
         (
             lambda: nn.Conv2d(2, 2, 5, padding=4, padding_mode="reflect")(tcnn.ones(1, 2, 4, 9)),
             ValueError,
-            "4 of 4 rows",
+            "pad: mode='reflect' can repeat at most 3 of the 4 entries of dimension 2",
         ),
+        (lambda: nn.Conv1d(4, 6, (3, 3)), ValueError, r"Conv1d: kernel_size=\(3, 3\) must be one whole number$"),
+        (lambda: nn.Conv3d(4, 6, (3, 3)), ValueError, r"Conv3d: kernel_size=\(3, 3\) must be one .* or three"),
+        (lambda: nn.ConvTranspose2d(4, 6, 3, padding="same"), TypeError, "ConvTranspose2d: padding='same' must be"),
+        (lambda: nn.ConvTranspose2d(4, 6, 3, groups=4), ValueError, "groups=4 does not divide out_channels=6"),
+        (lambda: nn.ConvTranspose1d(4, 6, 3, output_padding=-1), ValueError, "output_padding=-1 must be at least 0"),
+        (
+            lambda: nn.ConvTranspose1d(4, 6, 3, padding_mode="circular"),
+            ValueError,
+            "ConvTranspose1d: padding_mode='circular' must be one of \"zeros\"",
+        ),
+        (
+            lambda: nn.ConvTranspose1d(4, 6, 3, stride=2)(tcnn.ones(1, 4, 5), output_size=(13,)),
+            ValueError,
+            r"ConvTranspose1d: output_size=\(13,\) cannot be reached from x \(1, 4, 5\).*between \(11,\) and \(12,\)",
+        ),
+        (
+            lambda: nn.ZeroPad2d((1, 2)),
+            ValueError,
+            r"ZeroPad2d: padding=\(1, 2\) must be .* 4: \(left, right, top, bottom",
+        ),
+        (lambda: nn.ReflectionPad1d(1.5), ValueError, "ReflectionPad1d: padding=1.5 must be one whole number, or 2"),
+        (lambda: nn.Upsample()(tcnn.ones(1, 1, 2)), ValueError, "give size=… or scale_factor=…"),
         (lambda: nn.Dropout(1.5), ValueError, "Dropout: p=1.5 must be a probability"),
         (lambda: nn.Softmax()(tcnn.ones(2, 3)), ValueError, r"write Softmax\(dim=1\)"),
         (lambda: nn.LogSoftmax()(tcnn.ones(2, 3)), ValueError, r"write LogSoftmax\(dim=1\)"),
@@ -249,7 +308,7 @@ def torch():
     return pytest.importorskip("torch", reason="NOT CHECKED AGAINST PYTORCH: pip install torch==2.13.0")
 
 
-IMAGE = (4, 6, 9, 7)
+IMAGE, LINE, VOLUME = (4, 6, 9, 7), (3, 6, 9), (2, 4, 5, 4, 6)
 FORWARD = [
     ("Linear", (7, 5), {}, (4, 3, 7)),
     ("Linear", (7, 5, False), {}, (4, 7)),
@@ -259,29 +318,105 @@ FORWARD = [
     ("Conv2d", (6, 12, 3), {"groups": 6, "bias": False}, IMAGE),
     ("Conv2d", (6, 4, (4, 3)), {"padding": "same", "dilation": (1, 2)}, IMAGE),
     ("Conv2d", (6, 4, 3), {"padding": "valid"}, IMAGE),
+    ("Conv2d", (6, 4, (3, 2)), {}, IMAGE[1:]),
+    ("Conv1d", (6, 4, 3), {}, LINE),
+    ("Conv1d", (6, 4, 3, 2, 1, 2, 2, False), {}, LINE),
+    ("Conv1d", (6, 4, 4), {"padding": "same"}, LINE[1:]),
+    ("Conv3d", (4, 6, (3, 1, 2)), {}, VOLUME),
+    ("Conv3d", (4, 6, 2, (2, 1, 2), 1), {"groups": 2, "dilation": (1, 2, 1)}, VOLUME),
+    ("Conv3d", (4, 3, 3), {"padding": "same", "bias": False}, VOLUME[1:]),
+    ("ConvTranspose1d", (6, 4, 3, 2, 1, 1, 2), {}, LINE),
+    ("ConvTranspose1d", (6, 4, 3), {"bias": False, "dilation": 2}, LINE[1:]),
+    ("ConvTranspose2d", (6, 4, (3, 2)), {}, IMAGE),
+    ("ConvTranspose2d", (6, 4, (3, 2), (2, 3), (1, 0), (1, 2), 2, True, (1, 2)), {}, IMAGE),
+    ("ConvTranspose2d", (6, 4, 2), {"dilation": 3, "output_padding": (2, 1)}, IMAGE[1:]),
+    ("ConvTranspose3d", (4, 6, (2, 3, 1), (1, 2, 3), 1, (0, 1, 2), 2), {}, VOLUME),
+    ("ConstantPad1d", ((1, 2), 3.5), {}, LINE),
+    ("ConstantPad2d", ((1, 2, -3, 1), -1.5), {}, IMAGE),
+    ("ConstantPad3d", (1, 2), {}, VOLUME),
+    ("ZeroPad1d", (2,), {}, LINE),
+    ("ZeroPad2d", ((1, 2, 0, 3),), {}, IMAGE),
+    ("ZeroPad3d", ((1, 2, 0, 3, 1, 1),), {}, VOLUME),
+    *[
+        (f"{kind}Pad{rank}d", (padding,), {}, shape)
+        for kind in ("Reflection", "Replication", "Circular")
+        for rank, padding, shape in ((1, (2, 1), LINE), (2, (1, 2, 0, 3), IMAGE), (2, 2, IMAGE[1:]), (3, 1, VOLUME))
+    ],
+    ("Upsample", (), {"scale_factor": 2}, IMAGE),
+    ("Upsample", ((5, 10),), {}, IMAGE),
+    ("Upsample", (None, 1.7, "linear", True), {}, LINE),
+    ("Upsample", (), {"scale_factor": (1.7, 2), "mode": "bilinear", "recompute_scale_factor": True}, IMAGE),
+    ("Upsample", (7,), {"mode": "trilinear", "align_corners": False}, VOLUME),
+    ("UpsamplingNearest2d", (), {"scale_factor": 3}, IMAGE),
+    ("UpsamplingBilinear2d", ((5, 10),), {}, IMAGE),
     ("MaxPool2d", (2,), {}, IMAGE),
     ("MaxPool2d", ((3, 2), (2, 1), (1, 0)), {}, IMAGE),
     ("MaxPool2d", (3, 2, 1), {"ceil_mode": True, "dilation": (1, 2)}, IMAGE),
     ("AvgPool2d", (2,), {}, IMAGE),
     ("AvgPool2d", ((3, 2), 2, (1, 1)), {"count_include_pad": False, "ceil_mode": True}, IMAGE),
     ("AvgPool2d", (2,), {"divisor_override": 3}, IMAGE),
+    ("MaxPool1d", (3, 2, 1), {"ceil_mode": True}, (4, 6, 8)),
+    ("MaxPool3d", ((2, 1, 2), 2), {}, (2, 3, 4, 5, 3)),
+    ("AvgPool1d", (2, 1), {"count_include_pad": False, "padding": 1}, (6, 8)),
+    ("AvgPool1d", (2,), {}, (4, 6, 8)),
+    ("AvgPool3d", ((1, 2, 2),), {"divisor_override": 3}, (2, 3, 4, 5, 3)),
+    ("LPPool1d", (2, 3), {"stride": 2, "ceil_mode": True}, (4, 6, 8)),
+    ("LPPool2d", (2, (3, 2)), {}, IMAGE),
+    ("LPPool3d", (4, 2, 1), {}, (2, 3, 4, 5, 3)),
+    ("AdaptiveMaxPool1d", (3,), {}, (4, 6, 8)),
+    ("AdaptiveMaxPool2d", ((None, 3),), {}, IMAGE),
+    ("AdaptiveMaxPool3d", (2,), {}, (2, 3, 4, 5, 3)),
+    ("AdaptiveAvgPool1d", (3,), {}, (4, 6, 8)),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, IMAGE),
+    ("AdaptiveAvgPool2d", (1,), {}, (6, 9, 7)),
+    ("AdaptiveAvgPool3d", ((1, 2, 3),), {}, (2, 3, 4, 5, 3)),
     ("BatchNorm1d", (6,), {}, (5, 6)),
     ("BatchNorm1d", (6,), {"momentum": None, "eps": 1e-3}, (5, 6, 4)),
     ("BatchNorm2d", (6,), {"momentum": 0.3}, IMAGE),
     ("BatchNorm2d", (6,), {"affine": False}, IMAGE),
     ("BatchNorm2d", (6,), {"bias": False}, IMAGE),
     ("BatchNorm2d", (6,), {"track_running_stats": False}, IMAGE),
+    ("BatchNorm2d", (6,), {"affine": False, "track_running_stats": False, "momentum": None}, IMAGE),
+    ("BatchNorm3d", (6,), {"momentum": None}, (2, 6, 3, 2, 4)),
+    ("InstanceNorm1d", (6,), {}, (5, 6, 4)),
+    ("InstanceNorm1d", (6,), {"affine": True, "track_running_stats": True}, (6, 4)),
+    ("InstanceNorm2d", (6, 1e-3, 0.3, True, True), {}, IMAGE),
+    ("InstanceNorm2d", (6,), {"track_running_stats": True, "momentum": None}, IMAGE),
+    ("InstanceNorm3d", (6,), {"affine": True, "bias": False}, (2, 6, 3, 2, 4)),
+    ("GroupNorm", (3, 6), {}, IMAGE),
+    ("GroupNorm", (2, 6, 1e-2), {"bias": False}, (4, 6)),
+    ("GroupNorm", (6, 6), {"affine": False}, IMAGE),
+    ("LayerNorm", (7,), {}, IMAGE),
+    ("LayerNorm", ([9, 7],), {"eps": 1e-2, "bias": False}, IMAGE),
+    ("LayerNorm", ((6, 9, 7),), {"elementwise_affine": False}, IMAGE),
+    ("LocalResponseNorm", (5,), {}, IMAGE),
+    ("LocalResponseNorm", (4, 0.5, 0.6, 2), {}, IMAGE),
     ("Flatten", (), {}, IMAGE),
     ("Flatten", (2, 3), {}, IMAGE),
     ("Identity", (3,), {"what": "ever"}, IMAGE),
     ("ReLU", (), {}, IMAGE),
     ("LeakyReLU", (), {}, IMAGE),
     ("LeakyReLU", (0.3,), {}, IMAGE),
+    ("PReLU", (), {}, IMAGE),
+    ("PReLU", (6, 0.1), {}, IMAGE),
+    ("ELU", (0.7,), {}, IMAGE),
+    ("SELU", (), {}, IMAGE),
+    ("GELU", (), {}, IMAGE),
+    ("GELU", ("tanh",), {}, IMAGE),
+    ("SiLU", (), {}, IMAGE),
+    ("Hardtanh", (-0.5, 2), {}, IMAGE),
+    ("ReLU6", (), {}, IMAGE),
+    ("Softplus", (2, 1.5), {}, IMAGE),
+    ("LogSigmoid", (), {}, IMAGE),
+    ("Softmax2d", (), {}, IMAGE),
     ("Sigmoid", (), {}, IMAGE),
     ("Tanh", (), {}, IMAGE),
     ("Softmax", (1,), {}, IMAGE),
     ("LogSoftmax", (), {"dim": -1}, IMAGE),
     ("Dropout", (0.0,), {}, IMAGE),
+    ("Dropout1d", (0.0,), {"inplace": True}, (4, 6, 9)),
+    ("Dropout2d", (1.0,), {}, IMAGE),
+    ("Dropout3d", (0.0,), {}, (6, 2, 3, 4)),
 ]
 ids = [f"{name}-{i}" for i, (name, *_) in enumerate(FORWARD)]
 
@@ -317,14 +452,40 @@ def test_same_values_gradients_text_and_state_as_pytorch(torch, name, args, opti
 
 @pytest.mark.torch
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-@pytest.mark.parametrize("padding", [(2, 1), "same"])
-def test_padding_modes_as_pytorch(torch, mode, padding):
-    ours = nn.Conv2d(2, 3, (4, 3), padding=padding, padding_mode=mode, dtype="float64")
-    theirs = torch.nn.Conv2d(2, 3, (4, 3), padding=padding, padding_mode=mode, dtype=torch.float64)
+@pytest.mark.parametrize("padding", [(2, 1, 0), "same"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_padding_modes_as_pytorch(torch, mode, padding, rank):
+    name, stride = f"Conv{rank}d", 1 if padding == "same" else (2, 1, 1)[:rank]
+    options = {"padding": padding if padding == "same" else padding[:rank], "stride": stride, "padding_mode": mode}
+    ours = getattr(nn, name)(2, 3, (4, 3, 2)[:rank], **options, dtype="float64")
+    theirs = getattr(torch.nn, name)(2, 3, (4, 3, 2)[:rank], **options, dtype=torch.float64)
     assert repr(ours) == repr(theirs)
     ours.load_state_dict(theirs.state_dict())
-    x = np.random.default_rng(0).normal(size=(2, 2, 6, 5))
-    np.testing.assert_allclose(ours(tcnn.tensor(x)).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-10)
+    shape = (2, 2, 6, 5, 4)[: rank + 2]
+    x = np.random.default_rng(0).normal(size=shape)
+    p, q = tcnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = ours(p), theirs(q)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-10)
+    assert ours.output_shape(shape[1:]) == y.shape[1:]
+    dy = np.random.default_rng(1).normal(size=y.shape)
+    y.backward(dy)
+    z.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(ours.weight.grad, theirs.weight.grad.numpy(), rtol=1e-10)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", [(10, 9), (12, 12), (4, 4, 11, 10)])
+@pytest.mark.parametrize("batch", [True, False])
+def test_transposed_convolutions_reach_a_size_as_pytorch(torch, size, batch):
+    ours = nn.ConvTranspose2d(6, 4, 3, stride=(3, 4), padding=1, dtype="float64")
+    theirs = torch.nn.ConvTranspose2d(6, 4, 3, stride=(3, 4), padding=1, dtype=torch.float64)
+    ours.load_state_dict(theirs.state_dict())
+    x = np.random.default_rng(0).normal(size=(4, 6, 4, 3)[not batch :])
+    size = size if batch else size[-2:]
+    y, z = ours(tcnn.tensor(x), output_size=size), theirs(torch.from_numpy(x), output_size=size)
+    assert y.shape[-2:] == size[-2:]
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-10)
 
 
 LOSSES = [
@@ -358,14 +519,65 @@ def test_losses_as_pytorch(torch, name, options, kind):
     np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-10, atol=1e-14)
 
 
+GEOMETRY = [case for case in FORWARD if any(word in case[0] for word in ("Conv", "Pad", "Upsampl"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "options", "shape"), GEOMETRY, ids=[f"{case[0]}-{i}" for i, case in enumerate(GEOMETRY)]
+)
+def test_shapes_are_known_without_running(name, args, options, shape):
+    layer = getattr(nn, name)(*args, **options)
+    sample = shape if len(shape) == {"1": 2, "2": 3, "3": 4}.get(name[-2], len(shape) - 1) else shape[1:]
+    assert layer.output_shape(sample) == layer(tcnn.zeros(2, *sample)).shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "text"),
+    [
+        (nn.Conv2d(3, 6, 3), (1, 8, 8), r"Conv2d: it wants 3 channels, \(1, 8, 8\) has 1; make it with in_channels=1"),
+        (nn.Conv2d(3, 6, 3), (2, 3, 8, 8), r"Conv2d: one sample is \(C, H, W\), without the batch axis; got"),
+        (
+            nn.Conv2d(3, 6, 5, padding=1),
+            (3, 2, 8),
+            r"Conv2d: x \(3, 2, 8\), kernel .* 5 .* 2 and 1 \+ 1 of padding; use",
+        ),
+        (nn.Conv1d(3, 6, 5, padding=4, padding_mode="reflect"), (3, 4), "Conv1d: mode='reflect' .* at most 3 of the 4"),
+        (nn.ConvTranspose2d(3, 6, 3), (1, 8, 8), "ConvTranspose2d: it wants 3 channels"),
+        (nn.ConvTranspose1d(3, 6, 3, padding=2), (3, 1), "ConvTranspose1d: .* = -1 pixels would be left"),
+        (nn.ConvTranspose1d(3, 6, 3, output_padding=1), (3, 4), "ConvTranspose1d: .*output_padding 1 must be"),
+        (nn.ReflectionPad2d(3), (1, 3, 4), r"ReflectionPad2d: .* at most 2 of the 3 entries of dimension 1"),
+        (nn.ZeroPad2d(1), (3, 4), r"ZeroPad2d: one sample is \(C, H, W\)"),
+        (nn.Upsample(5, mode="bilinear"), (3, 4), "Upsample: mode='bilinear' does not fit 1 axes"),
+        (nn.UpsamplingNearest2d(scale_factor=0.1), (3, 4, 4), r"UpsamplingNearest2d: .* would become \(0, 0\)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_shapes_that_cannot_be(layer, shape, text):
+    with pytest.raises(tcnn.ShapeError, match=text):
+        layer.output_shape(shape)
+
+
+# what PyTorch does not have
+OUR_OWN = (
+    "ConnectionConv2d",
+    "EuclideanRBF",
+    "FeatureLPPool",
+    "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
+    "MAPLoss",
+    "ScaledTanh",
+    "Subsampling2d",
+)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("name", nn.__all__)
 def test_signatures_are_pytorchs(torch, name):
     """Same names in the same order with the same defaults; deprecated and torch-only arguments may be absent."""
     ours = getattr(nn, name)
-    if not inspect.isclass(ours) or name == "Parameter":
+    if not inspect.isclass(ours) or name == "Parameter" or name in OUR_OWN:
         return
-    absent = {"size_average", "reduce", "args", "kwargs"}
+    absent = {"size_average", "reduce", "min_value", "max_value", "args", "kwargs"}
     mine = {n: p.default for n, p in inspect.signature(ours).parameters.items() if n not in {"generator", *absent}}
     theirs = {n: p.default for n, p in inspect.signature(getattr(torch.nn, name)).parameters.items() if n not in absent}
     assert mine == theirs

@@ -190,6 +190,18 @@ SHAPE = {
     "pad value": (lambda m, x: m.F.pad(x, (1, 0, 2, 1), value=3.5), [normal(2, 3)]),
     "pad crop": (lambda m, x: m.F.pad(x, (-1, 2, 0, -1)), [normal(3, 4)]),
     "pad nothing": (lambda m, x: m.F.pad(x, (0, 0)) * 2, [normal(3, 4)]),
+    **{
+        f"pad {mode}": (lambda m, x, mode=mode: m.F.pad(x, (2, 1, 0, 3), mode), [normal(2, 3, 4, 5)])
+        for mode in ("reflect", "replicate", "circular")
+    },
+    "pad reflect, as far as it goes": (lambda m, x: m.F.pad(x, (3, 3), "reflect"), [normal(2, 4)]),
+    "pad circular, once around": (lambda m, x: m.F.pad(x, (4, 4, 2, 1), "circular"), [normal(3, 2, 4)]),
+    "pad replicate, far": (lambda m, x: m.F.pad(x, (7, 0, 0, 5, 1, 2), "replicate"), [normal(2, 2, 1, 3)]),
+    "pad circular 3-d": (lambda m, x: m.F.pad(x, (1, 2, 0, 1, 3, 0), "circular"), [normal(1, 2, 3, 2, 4)]),
+    "pad reflect and cut off": (lambda m, x: m.F.pad(x, (3, -2, -1, 1), "reflect"), [normal(2, 3, 4)]),
+    "pad replicate and cut off": (lambda m, x: m.F.pad(x, (2, -3), "replicate"), [normal(2, 3, 4)]),
+    "cut off and pad circular": (lambda m, x: m.F.pad(x, (-1, 3), "circular"), [normal(2, 3, 4)]),
+    "pad reflect by nothing": (lambda m, x: m.F.pad(x, (0, 0), "reflect") * 2, [normal(3, 4)]),
     "gather": (lambda m, x, i: x.gather(1, i), [normal(2, 3), whole(3, 2, 5)]),
     "gather rows": (lambda m, x, i: x.gather(0, i), [normal(4, 3), whole(4, 2, 2)]),
     "gather 3-d": (lambda m, x, i: x.gather(-2, i), [normal(2, 4, 3), whole(4, 2, 3, 2)]),

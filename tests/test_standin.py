@@ -13,7 +13,7 @@ import pytest
 import standin
 
 import tinygrad_cnn as tcnn
-from tinygrad_cnn import autograd, backends, creation, kernels
+from tinygrad_cnn import autograd, backends, creation, kernels, ops
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.random import Generator
@@ -302,6 +302,21 @@ for _label, _args, _w in (
 case("F.conv2d groups", lambda x, w: F.conv2d(x, w, groups=2), "f:2,4,5,6", "f:6,2,3,2")
 case("F.conv2d one image", lambda x, w, b: F.conv2d(x, w, b), "f:3,7,6", "f:4,3,2,3", "f:4")
 case("F.conv2d half", lambda x, w, b: F.conv2d(x, w, b), "h:2,3,5,4", "h:4,3,2,3", "h:4")
+case("F.conv1d", lambda x, w, b: F.conv1d(x, w, b, 2, 3, 2, 2), "f:2,4,9", "f:6,2,3", "f:6")
+case("F.conv3d", lambda x, w, b: F.conv3d(x, w, b, (1, 2, 1), (0, 1, 2)), "f:2,3,4,5,3", "f:4,3,2,1,3", "f:4")
+case("F.conv_transpose1d", lambda x, w, b: F.conv_transpose1d(x, w, b, 3, 1, 2, 2), "f:2,4,5", "f:4,3,3", "f:6")
+case("F.conv_transpose2d", lambda x, w, b: F.conv_transpose2d(x, w, b, 2, 1, 1), "f:2,4,3,5", "f:4,3,3,2", "f:3")
+case("F.conv_transpose2d no bias", lambda x, w: F.conv_transpose2d(x, w, dilation=(2, 1)), "f:4,3,5", "f:4,3,3,2")
+case("F.conv_transpose2d half", lambda x, w, b: F.conv_transpose2d(x, w, b, 2), "h:2,4,3,2", "h:4,3,2,3", "h:3")
+case("F.conv_transpose3d", lambda x, w: F.conv_transpose3d(x, w, None, 2, 1), "f:2,3,4,2,3", "f:3,2,3,2,4")
+for _mode, _shape in {"nearest": "2,3,5", "linear": "2,3,5", "bilinear": "2,3,4,5", "trilinear": "2,3,4,2,3"}.items():
+    case(f"F.interpolate {_mode}", lambda x, m=_mode: F.interpolate(x, scale_factor=1.7, mode=m), f"f:{_shape}")
+    case(f"F.interpolate {_mode} half", lambda x, m=_mode: F.interpolate(x, size=3, mode=m), f"h:{_shape}")
+case("F.interpolate aligned", lambda x: F.interpolate(x, 7, mode="bilinear", align_corners=True), "f:2,3,4,5")
+case("F.interpolate int", lambda x: F.interpolate(x, 7), "i:2,3,4,5")
+for _mode in ("reflect", "replicate", "circular"):
+    case(f"F.pad {_mode}", lambda x, m=_mode: F.pad(x, (2, 1, 0, 3), m), "f:2,3,4,5")
+    case(f"F.pad {_mode} half", lambda x, m=_mode: F.pad(x, (3, -1), m), "h:3,5")
 case("F.max_pool2d", lambda x: F.max_pool2d(x, 2), "f:2,3,6,7")
 case("F.max_pool2d ties", lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True), "e:2,3,6,7")
 case("F.max_pool2d indices", lambda x: F.max_pool2d(x, (2, 3), 1, return_indices=True), "d:2,3,5,6")
@@ -309,6 +324,30 @@ case("F.max_pool2d dilation", lambda x: F.max_pool2d(x, 2, 1, 0, 2), "f:3,6,7")
 case("F.avg_pool2d", lambda x: F.avg_pool2d(x, 2), "f:2,3,6,7")
 case("F.avg_pool2d padding", lambda x: F.avg_pool2d(x, 3, 2, 1, True, False), "f:2,3,6,7")
 case("F.avg_pool2d divisor", lambda x: F.avg_pool2d(x, 2, divisor_override=3), "f:2,3,5,7")
+case("F.avg_pool2d half", lambda x: F.avg_pool2d(x, 3, 2, 1, True), "h:2,3,6,7")
+case("F.max_pool1d", lambda x: F.max_pool1d(x, 3, 2, 1, return_indices=True), "e:2,3,8")
+case("F.max_pool3d", lambda x: F.max_pool3d(x, 2, (1, 2, 2), 1, return_indices=True), "f:2,3,3,5,4")
+case("F.max_pool3d half", lambda x: F.max_pool3d(x, 2, 1), "h:2,3,3,3,2")
+case("F.avg_pool1d", lambda x: F.avg_pool1d(x, 3, 2, 1, True, False), "f:2,3,8")
+case("F.avg_pool3d", lambda x: F.avg_pool3d(x, 2, (1, 2, 2), 1, True), "f:2,3,3,5,4")
+for _p in (2, 1, 3, 1.5, 0.5, -2, float("inf"), float("-inf")):
+    case(f"F.lp_pool2d {_p}", lambda x, p=_p: F.lp_pool2d(x, p, 2, ceil_mode=True), "p:2,3,5,6")
+case("F.lp_pool2d", lambda x: F.lp_pool2d(x, 2, 3, 1), "e:2,3,5,6")
+case("F.lp_pool2d half", lambda x: F.lp_pool2d(x, 2, 2), "h:2,3,4,6")
+case("F.lp_pool1d", lambda x: F.lp_pool1d(x, 2, 3, 2), "f:3,8")
+case("F.lp_pool3d", lambda x: F.lp_pool3d(x, 2, (1, 2, 2)), "f:2,3,3,5,4")
+case("F.feature_lp_pool", lambda x: F.feature_lp_pool(x, 2, 3, 2), "f:2,7,3,2")
+case("F.feature_lp_pool vectors", lambda x: F.feature_lp_pool(x, 2, 2, dim=-1), "f:3,6")
+for _label, _size in {"": (2, 3), " uneven": (3, 4), " larger": (None, 9)}.items():
+    case(f"F.adaptive_avg_pool2d{_label}", lambda x, n=_size: F.adaptive_avg_pool2d(x, n), "f:2,3,4,6")
+    case(f"F.adaptive_max_pool2d{_label}", lambda x, n=_size: F.adaptive_max_pool2d(x, n, True), "d:2,3,4,6")
+case("F.adaptive_avg_pool1d", lambda x: F.adaptive_avg_pool1d(x, 3), "f:2,3,8")
+case("F.adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x, 3, True), "f:3,8")
+case("F.adaptive_avg_pool3d", lambda x: F.adaptive_avg_pool3d(x, (2, 3, 1)), "f:2,3,4,5,2")
+case("F.adaptive_max_pool3d", lambda x: F.adaptive_max_pool3d(x, (2, 3, 1), True), "d:2,3,4,5,2")
+case("F.max_unpool1d", lambda x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2), "d:2,3,6")
+case("F.max_unpool2d", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, 3, return_indices=True), 2, 3), "d:2,3,5,8")
+case("F.max_unpool3d", lambda x: F.max_unpool3d(*F.max_pool3d(x, 2, return_indices=True), 2), "d:2,3,2,4,2")
 
 
 def _batch_norm(x: Any, w: Any, b: Any) -> Any:
@@ -320,8 +359,28 @@ case("F.batch_norm", _batch_norm, "f:4,3,5,2", "f:3", "f:3")
 case("F.batch_norm vectors", lambda x: F.batch_norm(x, training=True), "f:4,3")
 case("F.batch_norm bias", lambda x, b: F.batch_norm(x, bias=b, training=True), "f:4,3", "f:3")
 case("F.batch_norm eval", lambda x, m, v, w, b: F.batch_norm(x, m, v, w, b), "f:4,3,2,2", "f:3", "p:3", "f:3", "f:3")
+case("F.instance_norm", lambda x, w, b: F.instance_norm(x, weight=w, bias=b), "f:4,3,5,2", "f:3", "f:3")
+
+
+def _instance_norm(x: Any) -> Any:
+    mean, var = tcnn.zeros(3, device=x.device), tcnn.ones(3, device=x.device)
+    return F.instance_norm(x, mean, var), mean, var
+
+
+case("F.instance_norm running", _instance_norm, "f:4,3,5")
+case("F.group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), "f:4,6,5", "f:6", "f:6")
+case("F.group_norm bias", lambda x, b: F.group_norm(x, 3, bias=b), "f:4,6,2,2", "f:6")
+case("F.layer_norm", lambda x, w, b: F.layer_norm(x, (3, 5), w, b), "f:4,3,5", "f:3,5", "f:3,5")
+case("F.layer_norm half", lambda x, w: F.layer_norm(x, 5, w), "h:4,3,5", "h:5")
+case("F.local_response_norm", lambda x: F.local_response_norm(x, 5, 0.5, 0.6, 2.0), "f:2,7,3,4")
+case("F.local_response_norm roots", lambda x: F.local_response_norm(x, 4, 0.5), "f:2,3,5")
+case("F.local_response_norm half", lambda x: F.local_response_norm(x, 3, 0.5), "h:2,5,3,4")
 case("F.dropout", lambda x: F.dropout(x, 0.3, generator=Generator(2**63)), "f:5,7")
 case("F.dropout all", lambda x: F.dropout(x, 1.0), "f:5,7")
+case("F.dropout1d", lambda x: F.dropout1d(x, 0.4, generator=Generator(7)), "f:5,7,3")
+case("F.dropout1d one", lambda x: F.dropout1d(x, 0.4, generator=Generator(7)), "f:7,3")
+case("F.dropout2d", lambda x: F.dropout2d(x, 0.4, generator=Generator(7)), "f:5,7,3,2")
+case("F.dropout3d", lambda x: F.dropout3d(x, 1.0), "f:5,7,3,2,1")
 case("F.flatten", lambda x: F.flatten(x, 1), "f:3,4,5")
 case("F.pad", lambda x: F.pad(x, (1, 2, 0, 1), value=1.5), "f:2,3,4")
 case("F.pad crop", lambda x: F.pad(x, (-1, 0, 2, -1)), "f:2,3,4")
@@ -329,6 +388,12 @@ case("F.one_hot", lambda x: F.one_hot(x, 4), "i:5,2")
 case("F.one_hot count", lambda x: F.one_hot(x), "i:5,2", waits=True)
 case("F.relu", lambda x: F.relu(x), "e:3,4")
 case("F.leaky_relu", lambda x: F.leaky_relu(x, 0.1), "f:3,4")
+case("F.prelu", lambda x, w: F.prelu(x, w), "f:3,4,2", "f:4")
+case("F.prelu one", lambda x, w: F.prelu(x, w), "f:3,4", "f:1")
+for _name in ("elu", "selu", "gelu", "silu", "hardtanh", "relu6", "logsigmoid"):
+    case(f"F.{_name}", lambda x, n=_name: getattr(F, n)(x * 4), "f:3,4")
+    case(f"F.{_name} half", lambda x, n=_name: getattr(F, n)(x), "h:3,4")
+case("F.gelu tanh", lambda x: F.gelu(x, "tanh"), "f:3,4")
 case("F.sigmoid", lambda x: F.sigmoid(x), "f:3,4")
 case("F.tanh", lambda x: F.tanh(x), "f:3,4")
 case("F.softplus", lambda x: F.softplus(x), "f:3,4")
@@ -518,7 +583,8 @@ def _kinds(base: type) -> Iterator[type]:
 
 def test_every_operation_is_applied_in_a_case(monkeypatch):
     """Found among the classes, so that a new operation without a case is noticed."""
-    operations = [kind for kind in _kinds(Function) if kind.forward is not Function.forward]
+    unfinished = (Function.forward, ops.Normalise, ops.Conv, ops.ConvTranspose)  # their subclasses are the operations
+    operations = [kind for kind in _kinds(Function) if kind.forward not in unfinished and kind not in unfinished]
     assert len(operations) > 50
     done: dict[str, set[type]] = {"forward": set(), "backward": set()}
 
@@ -559,7 +625,6 @@ def test_it_refuses_what_cupy_refuses():
         lambda: xp.exp(host),
         lambda: xp.maximum(x, host),
         lambda: xp.stack([x, host]),
-        lambda: xp.einsum("ij,ij->i", x, host),
         lambda: x[np.array([0, 1])],
         lambda: x[[0, 1]],
         lambda: hash(x),

@@ -16,9 +16,9 @@ def listed(text: str) -> list[str]:
 
 # every name the package takes from its array namespace, and from arrays; what is not listed the stand-in refuses
 FUNCTIONS = listed("""
-    abs add.at arange argsort array asarray broadcast_to ceil clip concatenate cos einsum empty exp expand_dims flip
-    floor full full_like iinfo inf int32 isfinite isnan log log1p matmul maximum minimum moveaxis nan ndarray ones
-    round sign sin sqrt stack take_along_axis tanh uint64 uint8 where zeros zeros_like
+    abs add.at arange argsort array asarray broadcast_to ceil clip concatenate cos cumsum empty exp expand_dims
+    expm1 flip floor full full_like iinfo inf int32 isfinite isnan log log1p matmul maximum minimum moveaxis nan
+    ndarray ones round sign sin sqrt stack take_along_axis tanh uint64 uint8 where zeros zeros_like
 """)
 METHODS = listed("""
     T all any argmax argmin astype base copy device dtype fill flags get item itemsize max mean min nbytes ndim nonzero

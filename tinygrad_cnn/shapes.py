@@ -1,7 +1,8 @@
 """Every size rule, once: windows that slide over images, and the shapes an operation accepts.
 
 The letters are the ones the code uses everywhere: N samples, C input channels, H×W input rows and columns,
-K filters, R×S kernel rows and columns, P×Q output rows and columns, F features in, D features out.
+K filters, R×S kernel rows and columns, P×Q output rows and columns, F features in, D features out. Volumes are made of
+slices: Z×H×W, kernels T×R×S, output O×P×Q. Lines are L long, kernels S, output Q.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +23,32 @@ Ints = int | tuple[int, ...]
 
 class ShapeError(ValueError):
     """Sizes that do not go together; the message names the operation, the sizes, the rule and the remedy."""
+
+
+_strict: ContextVar[bool] = ContextVar("strict_sizes", default=False)
+
+
+@contextmanager
+def strict_sizes(strict: bool = True) -> Iterator[None]:
+    """Inside the block a window that does not end at the border of its image is an error, as lectures teach it.
+
+    Outside, and in PyTorch always, the output size is rounded down and the last pixels are left out unseen. Concerns
+    convolution, pooling and `nn.walk.output_shape` in this thread; with `ceil_mode` nothing is left out.
+
+    Args:
+        strict: False allows it again, within a stricter block.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> with tcnn.strict_sizes():
+    ...     tcnn.nn.MaxPool2d(2)(tcnn.zeros(1, 1, 7, 8))
+    Traceback (most recent call last):
+    tinygrad_cnn.shapes.ShapeError: max_pool2d: ...: (7 − 2)/2 + 1 = 3.5: doesn't fit; ...
+    """
+    token = _strict.set(strict)
+    try:
+        yield
+    finally:
+        _strict.reset(token)
 
 
 def _per_axis(what: str, value: Ints, rank: int) -> tuple[int, ...]:
@@ -119,13 +148,13 @@ class Window:
         """Pixels from the first to the last tap: `dilation·(kernel − 1) + 1`."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
 
-    def out(self, *sizes: int, exact: bool = False, operation: str = "window") -> Any:
+    def out(self, *sizes: int, exact: bool = False, operation: str | None = None) -> Any:
         """Output size: a number for one input size, a tuple for several.
 
         Args:
             *sizes: Input sizes, in pixels, one per axis.
             exact: Refuse sizes for which the last step of the window does not end at the border.
-            operation: Who asks, for the message.
+            operation: Who asks, for the message; who does is also refused them inside `strict_sizes()`.
 
         Raises:
             ShapeError: If the window is larger than the padded image, or does not fit exactly where asked to.
@@ -134,11 +163,52 @@ class Window:
         2
         >>> Window(3, stride=3).out(7, exact=True)
         Traceback (most recent call last):
-        tinygrad_cnn.shapes.ShapeError: window: (7 − 3 + 2·0)/3 + 1 = 2.33 doesn't fit; ...
+        tinygrad_cnn.shapes.ShapeError: window: (7 − 3)/3 + 1 = 2.33: doesn't fit; the last pixel would be left out: use
+        padding 1 (output 3), stride 2 (output 3), or an input of 6 (output 2) or 9 (output 3)
         """
-        window = self if self.rank == len(sizes) else self.repeated(len(sizes))
-        result = tuple(window._out(axis, size, exact, operation) for axis, size in enumerate(sizes))
+        result = self.outs(sizes, exact=exact, operation=operation)
         return result if len(sizes) > 1 else result[0]
+
+    def outs(self, sizes: Sequence[int], exact: bool = False, operation: str | None = None) -> Shape:
+        """The same, always as a tuple: for code that works along any number of axes."""
+        window = self if self.rank == len(sizes) else self.repeated(len(sizes))
+        exact = exact or (operation is not None and _strict.get())
+        return tuple(window._out(axis, size, exact, operation or "window") for axis, size in enumerate(sizes))
+
+    def back(self, sizes: Sequence[int], extra: Ints = 0, operation: str = "window") -> Shape:
+        """The way back of `outs`: the sizes of images which a convolution would bring to these sizes.
+
+        Formula: `H = (P − 1)·stride − pad_before − pad_behind + dilation·(kernel − 1) + 1 + extra`.
+
+        Args:
+            sizes: P, one per axis.
+            extra: Which of the several H with the same P: less than stride (or than dilation, as in PyTorch).
+            operation: Who asks, for the message.
+
+        Raises:
+            ShapeError: If nothing would be left, or extra is too large.
+
+        >>> Window(3, stride=2, padding=1).back([4]), Window(3, stride=2, padding=1).back([4], extra=1)
+        ((7,), (8,))
+        """
+        result = []
+        for axis, (n, more) in enumerate(zip(sizes, _per_axis("output_padding", extra, self.rank))):
+            stride, dilation, span, (before, behind) = (
+                self.stride[axis], self.dilation[axis], self.spans[axis], self.pads[axis],
+            )  # fmt: skip
+            if not 0 <= more < max(stride, dilation):
+                raise ShapeError(
+                    f"{operation}: output_padding {more} must be at least 0 and less than stride {stride} or dilation "
+                    f"{dilation}: it chooses among the sizes that a convolution makes equal"
+                )
+            size = (n - 1) * stride - before - behind + span + more
+            if size < 1:
+                raise ShapeError(
+                    f"{operation}: ({n} − 1)·{stride} − {before} − {behind} + {span} + {more} = {size} pixels would be "
+                    "left; use less padding or a larger kernel"
+                )
+            result.append(size)
+        return tuple(result)
 
     def repeated(self, rank: int) -> Window:
         """The same one-axis window on `rank` axes."""
@@ -150,16 +220,14 @@ class Window:
     def _out(self, axis: int, size: int, exact: bool = False, operation: str = "window") -> int:
         (before, behind), span, stride = self.pads[axis], self.spans[axis], self.stride[axis]
         room = size + before + behind - span
-        if room < 0:
+        if room <= -stride or (room < 0 and not self.ceil_mode):  # rounded up, less than a stride may be missing
             raise ShapeError(
                 f"{operation}: a kernel spanning {span} pixels does not fit into {size} and {before} + {behind} "
-                "of padding; use a smaller kernel, less dilation or more padding"
+                "of padding; use a smaller kernel, less dilation or more padding, so that "
+                f"({size} + {before} + {behind} − {span})/{stride} + 1 is at least 1"
             )
-        if exact and room % stride:
-            raise ShapeError(
-                f"{operation}: ({size} − {span} + 2·{before})/{stride} + 1 = {room / stride + 1:.2f} doesn't fit; "
-                f"the last {room % stride} pixels would be ignored: change stride or padding"
-            )
+        if exact and room % stride and not self.ceil_mode:
+            raise ShapeError(f"{operation}: {_misfit(size, before, behind, span, stride)}")
         if not self.ceil_mode:
             return room // stride + 1
         steps = -(-room // stride) + 1
@@ -196,39 +264,168 @@ class Window:
         return rf"\left\l{ends[0]}{fraction}\right\r{ends[1]} + 1 = {self._out(axis, size)}"
 
 
+def _misfit(size: int, before: int, behind: int, span: int, stride: int) -> str:
+    """The output size that is no whole number, and the nearest padding, stride and input sizes that make it one."""
+
+    def out(size: int = size, padding: int = before + behind, stride: int = stride) -> float:
+        return (size + padding - span) / stride + 1
+
+    def fits(result: float) -> bool:
+        return result >= 1 and result.is_integer()
+
+    rest = (size + before + behind - span) % stride
+    remedies = []
+    if paddings := [p for p in range(span // 2 + 1) if fits(out(padding=2 * p))]:
+        padding = min(paddings, key=lambda p: abs(p - before))
+        remedies.append(f"padding {padding} (output {out(padding=2 * padding):.0f})")
+    step = max(s for s in range(1, stride) if fits(out(stride=s)))
+    remedies.append(f"stride {step} (output {out(stride=step):.0f})")
+    sizes = [f"{n} (output {out(n):.0f})" for n in (size - rest, size - rest + stride) if n > 0]
+    remedies.append("or an input of " + " or ".join(sizes))
+    padded = "" if not before + behind else f" + 2·{before}" if before == behind else f" + {before} + {behind}"
+    result = f"{out():.2f}".rstrip("0")
+    lost = ("pixel" if rest == 1 else f"{rest} pixels") + (" of the padding" if rest <= behind else "")
+    return (
+        f"({size} − {span}{padded})/{stride} + 1 = {result}: doesn't fit; the last {lost} would be left out: use "
+        + ", ".join(remedies)
+    )
+
+
 @functools.lru_cache(maxsize=4096)
 def window(kernel: Shape, stride: Ints, padding: Ints | str, dilation: Ints, ceil_mode: bool = False) -> Window:
     """`Window(...)`, remembered: a training step asks for the same few windows again and again."""
     return Window(kernel, stride, padding, dilation, ceil_mode)
 
 
-def receptive_field(windows: Iterable[Window], axis: int = 0) -> int:
+def bins(size: int, outputs: int) -> list[tuple[int, int]]:
+    """A line cut into parts of about the same size, for adaptive pooling: part p from ⌊p·H/P⌋ up to ⌈(p + 1)·H/P⌉.
+
+    >>> bins(6, 3), bins(5, 2)   # where P does not divide H, neighbours overlap
+    ([(0, 2), (2, 4), (4, 6)], [(0, 3), (2, 5)])
+    """
+    return [(p * size // outputs, -(-(p + 1) * size // outputs)) for p in range(outputs)]
+
+
+def receptive_field(windows: Iterable[Window | int | tuple[int, int]], axis: int = 0) -> int:
     """Input pixels one output pixel sees through a stack of windows.
 
-    Formula: `RF_L = RF_{L−1} + (span_L − 1)·∏_{i<L} stride_i`, with `RF_0 = 1`.
+    Formula: `RF_L = RF_{L−1} + (span_L − 1)·∏_{i<L} stride_i`, with `RF_0 = 1`; so `1 + L·(K − 1)` for L kernels of
+    size K with stride 1.
 
     Args:
-        windows: The stack, the one nearest to the image first.
+        windows: The stack, the one nearest to the image first: each a `Window`, (kernel, stride), or a kernel size.
         axis: The axis to measure along.
 
-    >>> receptive_field([Window(3), Window(3), Window(3)])
+    >>> receptive_field([3, 3, 3])
     7
+    >>> receptive_field([5, (2, 2), 5, (2, 2)])   # LeNet-5: 5, 5 + 1, 6 + 4·2, 14 + 1·2
+    16
     """
     field, jump = 1, 1
-    for w in windows:
-        field += (w.spans[axis] - 1) * jump
-        jump *= w.stride[axis]
+    for item in windows:
+        w = item if isinstance(item, Window) else Window(*item) if isinstance(item, tuple) else Window(item)
+        along = axis if w.rank > 1 else 0
+        field += (w.spans[along] - 1) * jump
+        jump *= w.stride[along]
     return field
+
+
+def padded(shape: Shape, pad: Sequence[int], mode: str = "constant", operation: str = "pad") -> Shape:
+    """The shape behind padding: `before + size + behind` on the last axes.
+
+    Args:
+        shape: Any shape; in other modes than "constant" (C, …) or (N, C, …) with an axis for each pair.
+        pad: (before, behind) of the last axis, then of the one before it, and so on; negative numbers cut off.
+        mode: "constant", "reflect" (less than the size can be repeated), "replicate" or "circular" (once around).
+        operation: Who asks, for the message.
+
+    Raises:
+        ShapeError: If the axes do not suffice, or their sizes.
+
+    >>> padded((3, 5, 4), (1, 2))
+    (3, 5, 7)
+    """
+    rank = len(pad) // 2
+    if len(pad) % 2 or rank > len(shape):
+        raise ShapeError(
+            f"{operation}: {tuple(pad)} must be pairs (before, behind), at most {len(shape)} of them for {shape}"
+        )
+    if mode != "constant" and (rank not in (1, 2, 3) or len(shape) - rank not in (1, 2)):
+        raise ShapeError(
+            f"{operation}: mode={mode!r} pads the one, two or three axes behind (C,) or (N, C); {tuple(pad)} is for "
+            f"{rank}, and x {shape} has {len(shape)} dimensions"
+        )
+    result = list(shape)
+    for number in range(rank):
+        axis, before, behind = len(shape) - 1 - number, pad[2 * number], pad[2 * number + 1]
+        size = shape[axis]
+        left = size + min(before, 0) + min(behind, 0)
+        if left < 0:
+            raise ShapeError(f"{operation}: {tuple(pad)} cuts off more than dimension {axis} of {shape} has")
+        most = {"reflect": size - 1, "circular": left, "replicate": math.inf if size else 0}.get(mode, math.inf)
+        if max(before, behind, 0) > most:
+            raise ShapeError(
+                f"{operation}: mode={mode!r} can repeat at most {most} of the {size} entries of dimension {axis} of "
+                f"{shape}, not {max(before, behind)}; pad less"
+            )
+        result[axis] += before + behind
+    return tuple(result)
+
+
+# mode of interpolation → the number of axes it is for, None for any
+INTERPOLATIONS = {"nearest": None, "linear": 1, "bilinear": 2, "trilinear": 3}
+
+
+def resized(
+    sizes: Shape, size: Any = None, scale_factor: Any = None, mode: str = "nearest", operation: str = "interpolate"
+) -> tuple[Shape, tuple[float | None, ...]]:
+    """Sizes as given, or `⌊size·scale_factor⌋`; and the scale of each axis, None where its size was given.
+
+    Args:
+        sizes: The sizes now, one per axis.
+        size: The new ones, one number for all axes or one for each.
+        scale_factor: Or by how much larger they become.
+        mode: How entries are found, which may be for some numbers of axes only.
+        operation: Who asks, for the message.
+
+    Raises:
+        ValueError: If the mode is unknown, or not just one of size and scale_factor is given.
+        ShapeError: If the mode is for other axes, there are not as many numbers as axes, or nothing would be left.
+
+    >>> resized((4, 5), scale_factor=1.5)
+    ((6, 7), (1.5, 1.5))
+    """
+    rank = len(sizes)
+    if mode not in INTERPOLATIONS:
+        raise ValueError(f"{operation}: mode={mode!r} is not known; the modes are {', '.join(INTERPOLATIONS)}")
+    if rank not in (1, 2, 3) or INTERPOLATIONS[mode] not in (rank, None):
+        raise ShapeError(
+            f"{operation}: mode={mode!r} does not fit {rank} axes, {sizes}; behind the channels linear wants one axis, "
+            "bilinear two, trilinear three, nearest any of these"
+        )
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"{operation}: give size=… or scale_factor=…, one of the two")
+    given = scale_factor if size is None else size
+    values = tuple(given) if isinstance(given, (tuple, list)) else (given,) * rank
+    if len(values) != rank:
+        raise ShapeError(f"{operation}: {given} must be one number, or {rank}: one for each axis of {sizes}")
+    result = tuple(int(v) if size is not None else math.floor(n * v) for n, v in zip(sizes, values))
+    if min(result) < 1:
+        raise ShapeError(f"{operation}: sizes {sizes} would become {result}; every size must be at least 1")
+    return result, tuple(None if size is not None else float(v) for v in values)
 
 
 LETTERS = {
     "N": "samples",
     "C": "input channels",
+    "Z": "slices",
     "H": "rows",
     "W": "columns",
     "K": "output channels",
+    "T": "kernel slices",
     "R": "kernel rows",
     "S": "kernel columns",
+    "O": "output slices",
     "P": "output rows",
     "Q": "output columns",
     "F": "input features",

@@ -32,14 +32,24 @@ def present(*tensors: Tensor | None) -> list[Tensor]:
     return [tensor for tensor in tensors if tensor is not None]
 
 
+def per_axis(value: Ints, rank: int) -> tuple[int, ...]:
+    """One number for every axis, or one for each.
+
+    >>> per_axis(3, 2), per_axis((1, 2, 3), 3)
+    ((3, 3), (1, 2, 3))
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return values * rank if len(values) == 1 else values
+
+
 def pair(value: Ints) -> tuple[int, ...]:
     """One number for rows and columns, or both."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+    return per_axis(value, 2)
 
 
-def batched(function: Callable[..., Any], x: Tensor, *rest: Any) -> Any:
-    """A layer for images on one image: as a batch of one, and back."""
-    if x.ndim != 3:
+def batched(function: Callable[..., Any], x: Tensor, *rest: Any, rank: int = 2) -> Any:
+    """A layer for batches (N, C, …) on one sample (C, …) with `rank` axes: as a batch of one, and back."""
+    if x.ndim != rank + 1:
         return function(x, *rest)
     result = function(x.unsqueeze(0), *rest)
     return tuple(r.squeeze(0) for r in result) if isinstance(result, tuple) else result.squeeze(0)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from tinygrad_cnn import ops
 from tinygrad_cnn.autograd import Tensor, apply
-from tinygrad_cnn.shapes import ShapeError, one_dim
+from tinygrad_cnn.shapes import ShapeError, one_dim, padded
+
+PAD_MODES = ("constant", "reflect", "replicate", "circular")
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -14,35 +16,43 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return Tensor._as_tensor(input).flatten(start_dim, end_dim)
 
 
-def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Add entries around the last dimensions.
 
     Args:
-        input: x, of any shape.
+        input: x, of any shape; (C, …) or (N, C, …) with one, two or three axes behind, in other modes than "constant".
         pad: (before, behind) of the last dimension, then of the one before it, and so on; negative numbers cut off.
-        mode: "constant".
-        value: What is added.
+        mode: What is added: "constant" `value`; "reflect" `cb|abc|ba`; "replicate" `aa|abc|cc`; "circular" `bc|abc|ab`.
+        value: 0 if None.
 
     Raises:
-        ShapeError: If there are more pairs than dimensions.
+        ShapeError: If there are more pairs than dimensions, or more is to be repeated than there is.
+        ValueError: For another mode, or a value that the mode does not use.
 
     >>> pad(Tensor([[1.0]]), (1, 0))
     tensor([[0., 1.]])
+    >>> pad(Tensor([[1.0, 2.0, 3.0]]), (1, 2), "reflect")
+    tensor([[2., 1., 2., 3., 2., 1.]])
     """
     x = Tensor._as_tensor(input)
-    if mode != "constant":
-        raise ValueError(f'pad: mode {mode!r} is not known; the mode is "constant"')
-    if len(pad) % 2 or len(pad) // 2 > x.ndim:
-        raise ShapeError(f"pad: {tuple(pad)} must be pairs (before, behind), at most {x.ndim} of them for {x.shape}")
+    if mode not in PAD_MODES:
+        raise ValueError(f"pad: mode {mode!r} is not known; the modes are {', '.join(PAD_MODES)}")
+    if value and mode != "constant":
+        raise ValueError(f'pad: mode={mode!r} adds entries of x; value={value} is for mode="constant"')
+    padded(x.shape, pad, mode)  # refuses what cannot be
     pairs = [(int(pad[i]), int(pad[i + 1])) for i in range(0, len(pad), 2)][::-1]
-    if any(min(pair) < 0 for pair in pairs):  # a negative pad crops
+
+    def cut(x: Tensor) -> Tensor:
+        if not any(min(pair) < 0 for pair in pairs):
+            return x
         first = x.ndim - len(pairs)
-        for axis, (before, behind) in enumerate(pairs, start=first):
-            if x.shape[axis] + min(before, 0) + min(behind, 0) < 0:
-                raise ShapeError(f"pad: {tuple(pad)} cuts off more than dimension {axis} of {x.shape} has")
-        crop = [slice(max(-b, 0), n - max(-e, 0)) for (b, e), n in zip(pairs, x.shape[first:])]
-        x = x[(slice(None),) * first + tuple(crop)]
-    return apply(ops.Pad(tuple((max(b, 0), max(e, 0)) for b, e in pairs), value), x)
+        kept = [slice(max(-b, 0), n - max(-e, 0)) for (b, e), n in zip(pairs, x.shape[first:])]
+        return x[(slice(None),) * first + tuple(kept)]
+
+    early = mode in ("constant", "circular")  # reflect and replicate see what is cut off, as in PyTorch
+    x = cut(x) if early else x
+    x = apply(ops.Pad(tuple((max(b, 0), max(e, 0)) for b, e in pairs), value or 0.0, mode), x)
+    return x if early else cut(x)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from tinygrad_cnn.about import TinygradCnnWarning
-from tinygrad_cnn.shapes import ShapeError
+from tinygrad_cnn.shapes import Shape, ShapeError
 
 Pair = tuple[int, int]
 
@@ -43,12 +43,44 @@ def pair(layer: str, name: str, value: Any, least: int = 1) -> Pair:
     >>> pair("Conv2d", "stride", 2)
     (2, 2)
     """
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    values = values * 2 if len(values) == 1 else values
-    if len(values) != 2:
-        raise ShapeError(f"{layer}: {name}={value!r} must be one whole number, or two: (rows, columns)")
-    rows, columns = (whole(layer, name, v, least) for v in values)
+    rows, columns = per_axis(layer, name, value, 2, least)
     return rows, columns
+
+
+def per_axis(layer: str, name: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
+    """One number for every axis, or one for each, as one for each.
+
+    Raises:
+        TypeError, ShapeError: As `whole`, or if there are neither one nor `rank` of them.
+
+    >>> per_axis("Conv3d", "stride", 2, 3), per_axis("Conv3d", "stride", (1, 2, 2), 3)
+    ((2, 2, 2), (1, 2, 2))
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    values = values * rank if len(values) == 1 else values
+    if len(values) != rank:
+        more = {1: "", 2: ", or two: (rows, columns)", 3: ", or three: (slices, rows, columns)"}[rank]
+        raise ShapeError(f"{layer}: {name}={value!r} must be one whole number{more}")
+    return tuple(whole(layer, name, v, least) for v in values)
+
+
+def one_sample(layer: str, shape: Shape, rank: int, channels: int | None = None) -> Shape:
+    """The sizes behind the channels of one sample, (H, W) of (C, H, W).
+
+    Raises:
+        ShapeError: If there are not `rank` of them, or not as many channels as given.
+
+    >>> one_sample("Conv2d", (3, 32, 28), 2)
+    (32, 28)
+    """
+    if len(shape) != rank + 1:
+        layout = {1: "(C, L)", 2: "(C, H, W)", 3: "(C, Z, H, W)"}[rank]
+        raise ShapeError(f"{layer}: one sample is {layout}, without the batch axis; got {tuple(shape)}")
+    if shape[0] != (channels or shape[0]):
+        raise ShapeError(
+            f"{layer}: it wants {channels} channels, {tuple(shape)} has {shape[0]}; make it with in_channels={shape[0]}"
+        )
+    return tuple(shape[1:])
 
 
 def one_of(layer: str, name: str, value: Any, choices: tuple[str, ...]) -> str:

@@ -6,7 +6,10 @@ dtype. `generator` is the default generator if None.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from tinygrad_cnn.autograd import Tensor
@@ -63,7 +66,29 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return C * math.prod(kernel), K * math.prod(kernel)
 
 
-def _fill(tensor: T, who: str, values: Any) -> T:
+_skips: ContextVar[bool] = ContextVar("skips", default=False)
+
+
+@contextlib.contextmanager
+def skipped() -> Iterator[None]:
+    """Inside the block the functions below do nothing: for parameters that get other values at once.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> with skipped():
+    ...     ones_(tcnn.zeros(2)).tolist()
+    [0.0, 0.0]
+    """
+    token = _skips.set(True)
+    try:
+        yield
+    finally:
+        _skips.reset(token)
+
+
+def _fill(tensor: T, who: str, draw: Callable[[], Any]) -> T:
+    if _skips.get():
+        return tensor
+    values = draw()
     with tensor.backend.activate(), tensor.writing(f"init.{who}") as array:
         array[...] = tensor.backend.asarray(values, dtype=tensor.dtype)
     return tensor
@@ -82,7 +107,7 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | N
     """
     if a > b:
         raise ValueError(f"uniform_: the lower bound a={a} is above the upper bound b={b}")
-    return _fill(tensor, "uniform_", (generator or default_generator()).uniform(tensor.shape, a, b))
+    return _fill(tensor, "uniform_", lambda: (generator or default_generator()).uniform(tensor.shape, a, b))
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
@@ -97,7 +122,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
     """
     if std < 0:
         raise ValueError(f"normal_: std={std} must be at least 0")
-    return _fill(tensor, "normal_", (generator or default_generator()).normal(tensor.shape, mean, std))
+    return _fill(tensor, "normal_", lambda: (generator or default_generator()).normal(tensor.shape, mean, std))
 
 
 def constant_(tensor: T, val: float) -> T:
@@ -107,7 +132,7 @@ def constant_(tensor: T, val: float) -> T:
     >>> constant_(tcnn.zeros(2), 7.0).tolist()
     [7.0, 7.0]
     """
-    return _fill(tensor, "constant_", val)
+    return _fill(tensor, "constant_", lambda: val)
 
 
 def zeros_(tensor: T) -> T:
@@ -117,7 +142,7 @@ def zeros_(tensor: T) -> T:
     >>> zeros_(tcnn.ones(2)).tolist()
     [0.0, 0.0]
     """
-    return _fill(tensor, "zeros_", 0)
+    return _fill(tensor, "zeros_", lambda: 0)
 
 
 def ones_(tensor: T) -> T:
@@ -127,7 +152,7 @@ def ones_(tensor: T) -> T:
     >>> ones_(tcnn.zeros(2)).tolist()
     [1.0, 1.0]
     """
-    return _fill(tensor, "ones_", 1)
+    return _fill(tensor, "ones_", lambda: 1)
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:

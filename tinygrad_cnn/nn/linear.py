@@ -12,6 +12,7 @@ from tinygrad_cnn.nn.arguments import whole
 from tinygrad_cnn.nn.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.random import Generator
+from tinygrad_cnn.shapes import Shape, ShapeError, one_dim
 
 
 class Linear(Module):
@@ -74,9 +75,30 @@ class Linear(Module):
         """(..., F) → (..., D)."""
         return F.linear(x, self.weight, self.bias)
 
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of one sample, (..., F) → (..., D).
+
+        Raises:
+            ShapeError: If there are not F features.
+        """
+        return (*features_of(self, shape), self.out_features)
+
     def extra_repr(self) -> str:
         """The sizes."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def features_of(layer: Any, shape: Shape) -> Shape:
+    """The axes of one sample before its features, if it has as many features as the layer wants.
+
+    Raises:
+        ShapeError: If it has not.
+    """
+    if shape[-1:] != (layer.in_features,):
+        remedy = "put nn.Flatten() before it" if len(shape) > 1 else "change in_features"
+        name = type(layer).__name__
+        raise ShapeError(f"{name}: it wants {layer.in_features} features, {tuple(shape)} has other ones; {remedy}")
+    return shape[:-1]
 
 
 class Flatten(Module):
@@ -100,6 +122,18 @@ class Flatten(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C·H·W)."""
         return F.flatten(x, self.start_dim, self.end_dim)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(C, H, W) of one sample, without the batch axis → (C·H·W,).
+
+        >>> from tinygrad_cnn import nn
+        >>> nn.Flatten().output_shape((3, 4, 5))
+        (60,)
+        """
+        first = one_dim("Flatten", self.start_dim, len(shape) + 1)
+        last = one_dim("Flatten", self.end_dim, len(shape) + 1)
+        whole = (1, *shape)
+        return (*whole[:first], math.prod(whole[first : last + 1]), *whole[last + 1 :])[1:]
 
     def extra_repr(self) -> str:
         """The axes."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from tinygrad_cnn.autograd import Tensor
 
 
@@ -39,7 +37,11 @@ class Parameter(Tensor):
 
 def zeros(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
     """A parameter of this shape, to be filled by `nn.init`; float32 by default."""
-    return Parameter(np.zeros(shape, dtype="float32" if dtype is None else dtype), device=device)
+    parameter = Parameter([], dtype="float32" if dtype is None else dtype, device=device)
+    with parameter.backend.activate():
+        # not copied from an array of zeros: what nobody fills (`utils.skip_init`) takes no memory from the system
+        parameter._replace(parameter.backend.xp.zeros(shape, dtype=parameter.dtype))
+    return parameter
 
 
 def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:

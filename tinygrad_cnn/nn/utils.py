@@ -1,16 +1,21 @@
-"""Helpers around parameters: keeping gradients small, all parameters as one vector."""
+"""Helpers around modules: small gradients, parameters as one vector, evaluation mode for a while, no first values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.dtypes import accumulator
+from tinygrad_cnn.nn import init
+from tinygrad_cnn.nn.module import Module
+
+M = TypeVar("M", bound=Module)
 
 
 def _list(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -145,3 +150,43 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     for p, size, end in zip(targets, sizes, ends):
         with p.backend.activate(), p.writing("vector_to_parameters") as array:
             array[...] = p.backend.asarray(vec.data[end - size : end], dtype=p.dtype).reshape(p.shape)
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """The model in evaluation mode inside the block; afterwards each module has the mode it had before.
+
+    >>> from tinygrad_cnn import nn
+    >>> layer = nn.Dropout(0.5)
+    >>> with nn.utils.evaluating(layer):
+    ...     layer.training
+    False
+    >>> layer.training
+    True
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def skip_init(module_cls: Callable[..., M], *args: Any, **kwargs: Any) -> M:
+    """Make a module without drawing its first values: the quick way where others are loaded into it.
+
+    Until then its parameters are zeros, which the system gives memory to only when they are written: the 138 million
+    of VGG-16 are there at once.
+
+    Args:
+        module_cls: The class, or a function that makes the module, such as `models.create`.
+        *args: What it takes.
+        **kwargs: Likewise.
+
+    >>> from tinygrad_cnn import nn
+    >>> nn.utils.skip_init(nn.Linear, 2, 1).weight.tolist()
+    [[0.0, 0.0]]
+    """
+    with init.skipped():
+        return module_cls(*args, **kwargs)

@@ -1,13 +1,15 @@
 """The operations: forward and backward next to each other, on plain arrays.
 
-- `elementwise`: add, mul, exp, relu, … with broadcasting
+- `elementwise`: add, mul, exp, … with broadcasting
+- `activation`: relu, sigmoid, gelu, …
 - `reduce`: sum, mean, max, var, softmax, …
 - `shape`: reshape, permute, cat, indexing, … which move numbers and change none
 - `plain`: comparisons, logic, floor, …: no gradient, or 0
 - `linear`: matmul and the fully connected layer
-- `conv`, `pool`, `norm`, `dropout`, `loss`: the layers
+- `conv`, `pool`, `upsample`, `norm`, `dropout`, `loss`: the layers
 """
 
+from tinygrad_cnn.ops.activation import *
 from tinygrad_cnn.ops.conv import *
 from tinygrad_cnn.ops.dropout import *
 from tinygrad_cnn.ops.elementwise import *
@@ -18,3 +20,4 @@ from tinygrad_cnn.ops.plain import *
 from tinygrad_cnn.ops.pool import *
 from tinygrad_cnn.ops.reduce import *
 from tinygrad_cnn.ops.shape import *
+from tinygrad_cnn.ops.upsample import *

@@ -78,17 +78,23 @@ class Flip(Function):
 
 @dataclass(eq=False)
 class Pad(Function):
-    """x with `pads` (before, behind) entries of `value` around its last dimensions."""
+    """x with `pads` (before, behind) entries around its last dimensions: of one value, or of its own."""
 
     pads: tuple[tuple[int, int], ...]
     value: float = 0.0
+    mode: str = "constant"
 
     def forward(self, x: Array) -> Array:
-        padded = kernels.pad_forward(x, self.pads, self.value)
+        if self.mode == "constant":
+            padded = kernels.pad_forward(x, self.pads, self.value)
+        else:
+            padded = kernels.extend_forward(x, self.pads, self.mode)
         return x.copy() if padded is x else padded
 
     def backward(self, dy: Array) -> Array:
-        return kernels.unpad(dy, self.pads)
+        if self.mode == "constant":
+            return kernels.unpad(dy, self.pads)
+        return kernels.extend_backward(dy, self.pads, self.mode)
 
 
 @dataclass(eq=False)

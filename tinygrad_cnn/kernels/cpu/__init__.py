@@ -4,9 +4,9 @@ A kernel that cannot take its arguments (float16, mixed formats, …) returns No
 
 - `blocks`: how much work fits into the cache, and when a thread pays
 - `conv`: im2col
-- `linear`, `pool`, `activations`, `dropout`: as in `reference`
+- `linear`, `pool`, `norm`, `activations`, `dropout`: as in `reference`
 """
 
-from tinygrad_cnn.kernels.cpu import activations, conv, dropout, linear, pool
+from tinygrad_cnn.kernels.cpu import activations, conv, dropout, linear, norm, pool
 
-__all__ = ["activations", "conv", "dropout", "linear", "pool"]
+__all__ = ["activations", "conv", "dropout", "linear", "norm", "pool"]

@@ -1,15 +1,28 @@
 """The textbook: every kernel as short as it can be read, on any array library; the oracle of all fast versions.
 
 - `graph`: topological order, unbroadcast, index_add
-- `activations`: relu, sigmoid, tanh, softmax, log_softmax
+- `activations`: relu, sigmoid, tanh, gelu, softmax, log_softmax
 - `linear`: the fully connected layer
-- `conv`: pad, convolution by taps, by loops and by im2col
-- `pool`: max and average pooling
-- `norm`: batch normalisation
+- `padding`: a border of one value or of the image's own pixels
+- `conv`: convolution by taps, by loops and by im2col
+- `pool`: max, average and Lp pooling, and the way back of max pooling
+- `norm`: batch and local response normalisation
+- `upsample`: nearest pixels and blends of neighbours
 - `dropout`: the counter-based mask
 - `loss`: cross-entropy
 """
 
-from tinygrad_cnn.kernels.reference import activations, conv, dropout, graph, linear, loss, norm, pool
+from tinygrad_cnn.kernels.reference import (
+    activations,
+    conv,
+    dropout,
+    graph,
+    linear,
+    loss,
+    norm,
+    padding,
+    pool,
+    upsample,
+)
 
-__all__ = ["activations", "conv", "dropout", "graph", "linear", "loss", "norm", "pool"]
+__all__ = ["activations", "conv", "dropout", "graph", "linear", "loss", "norm", "padding", "pool", "upsample"]

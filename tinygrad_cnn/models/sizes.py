@@ -1,4 +1,4 @@
-"""How large an image is behind a stack of layers."""
+"""How large an image must be, and what to say if it is not."""
 
 from __future__ import annotations
 
@@ -6,60 +6,62 @@ from collections.abc import Mapping
 
 from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor
-from tinygrad_cnn.shapes import ShapeError, Window
+from tinygrad_cnn.nn.walk import output_shape
+from tinygrad_cnn.shapes import Shape, ShapeError, strict_sizes
+
+Images = tuple[int, int, int]
 
 
-def output_shape(model: str, layers: Mapping[str, nn.Module], shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The (C, H, W) behind convolutions, poolings and layers that change no size.
+def shape_behind(model: type[nn.Module], modules: Mapping[str, nn.Module], images: Images) -> Shape:
+    """The (C, P, Q) behind a chain of modules.
 
     Args:
-        model: Its name, for the message.
-        layers: Name → layer, in order.
-        shape: (C, H, W) of the image.
+        model: Its class, for the message.
+        modules: Name → module, in order.
+        images: (C, H, W) of the image.
 
     Raises:
-        ShapeError: If the image is too small for one of them.
+        ShapeError: If a layer cannot take what the one before it gives, as where the image is too small.
 
     >>> from tinygrad_cnn import nn
-    >>> layers = {"conv": nn.Conv2d(1, 6, kernel_size=5), "relu": nn.ReLU(), "pool": nn.MaxPool2d(2)}
-    >>> output_shape("example", layers, (1, 28, 28))
+    >>> features = nn.Sequential({"conv": nn.Conv2d(1, 6, kernel_size=5), "pool": nn.MaxPool2d(2)})
+    >>> shape_behind(nn.Sequential, {"features": features}, (1, 28, 28))
     (6, 12, 12)
     """
-    C, H, W = shape
-    for name, layer in layers.items():
-        if not isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
-            continue
-        dilation = getattr(layer, "dilation", 1)
-        window = Window(layer.kernel_size, layer.stride, layer.padding, dilation, getattr(layer, "ceil_mode", False))
-        try:
-            H, W = window.out(H, W)
-        except ShapeError as error:
-            raise ShapeError(
-                f"{model}: images of {shape[1]}×{shape[2]} are too small: layer {name} gets {H}×{W} pixels ({error}); "
-                f"enlarge them first (data.transforms.Resize or Pad)"
-            ) from None
-        C = getattr(layer, "out_channels", C)
-    return C, H, W
+    shape: Shape = images
+    try:
+        with strict_sizes(False):  # that is a question for who computes; here only for what cannot be
+            for name, module in modules.items():
+                shape = output_shape(module, shape, name)
+    except ShapeError as error:
+        _, H, W = images
+        advice = f"Enlarge them first (data.transforms.Resize or Pad){getattr(model, 'for_small_images', '')}"
+        raise ShapeError(f"{model.__name__}: images of {H}×{W} are too small: {error}. {advice}") from None
+    return shape
 
 
-def check_images(model: str, x: Tensor, shape: tuple[int, int, int]) -> None:
+def check_images(model: nn.Module, x: Tensor, images: Images, any_size: bool = False) -> None:
     """Refuse images of another shape than the model was made for.
 
     Args:
-        model: Its name, for the message.
+        model: The network.
         x: (N, C, H, W) images.
-        shape: (C, H, W) it was made for.
+        images: (C, H, W) it was made for.
+        any_size: It takes all sizes that its layers can take.
 
     Raises:
         ShapeError: With the way to make the two agree.
     """
-    if x.shape[1:] == shape:
+    if x.shape[1:] == images:
         return
-    C, H, W = shape
-    if x.shape == shape:
+    name, (C, H, W) = type(model).__name__, images
+    if any_size and x.ndim == 4 and x.shape[1] == C:
+        shape_behind(type(model), {"": model}, x.shape[1:])  # type: ignore[arg-type]
+        return
+    if x.shape == images:
         advice = "add a batch of one with x[None]"
     elif x.ndim == 4 and x.shape[1] == C:
         advice = f"resize them (data.transforms.Resize(({H}, {W}))), or make the model with image_size={x.shape[2:]}"
     else:
         advice = f"images are (N, C, H, W); in_channels={C} and image_size={(H, W)} are given when the model is made"
-    raise ShapeError(f"{model}: made for images (N, {C}, {H}, {W}), x is {x.shape}; {advice}")
+    raise ShapeError(f"{name}: made for images (N, {C}, {H}, {W}), x is {x.shape}; {advice}")

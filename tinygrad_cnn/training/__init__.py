@@ -2,7 +2,7 @@
 
 | file | what it holds |
 |---|---|
-| `loop.py` | `train_step` (the five lines), `evaluate` |
+| `loop.py` | `train_step` (the five lines), `evaluate`, `loss_of` a model |
 | `fitting.py`, `epochs.py` | `fit`: epochs, validation, history, checkpoints, resuming |
 | `finite.py` | NaN and infinity: noticed, and what helps |
 | `timing.py` | when a checkpoint is due, when a schedule steps, how fast it goes |
@@ -21,7 +21,7 @@ from tinygrad_cnn.training.checkpoint import CheckpointError
 from tinygrad_cnn.training.finite import NonFiniteError
 from tinygrad_cnn.training.fitting import fit
 from tinygrad_cnn.training.history import History
-from tinygrad_cnn.training.loop import Evaluation, evaluate, train_step
+from tinygrad_cnn.training.loop import Evaluation, evaluate, loss_of, train_step
 from tinygrad_cnn.training.metrics import accuracy, confusion_matrix, top_k_accuracy
 from tinygrad_cnn.training.progress import ProgressBar
 from tinygrad_cnn.training.signals import Interrupted
@@ -43,6 +43,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load_weights",
+    "loss_of",
     "save_weights",
     "top_k_accuracy",
     "train_step",

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from tinygrad_cnn import functional as F
 from tinygrad_cnn import nn, random
 from tinygrad_cnn.training.callbacks import Callback, Run
 from tinygrad_cnn.training.epochs import Training
 from tinygrad_cnn.training.history import History
-from tinygrad_cnn.training.loop import LossFn
+from tinygrad_cnn.training.loop import LossFn, loss_of
 from tinygrad_cnn.training.metrics import Metrics, named
 from tinygrad_cnn.training.signals import Signals
 from tinygrad_cnn.training.timing import Saver, when_to_step
@@ -24,7 +23,7 @@ def fit(
     optimizer: Any,
     *,
     epochs: int,
-    loss_fn: LossFn = F.cross_entropy,
+    loss_fn: LossFn | None = None,
     val_loader: Iterable[Any] | None = None,
     metrics: Metrics = ("accuracy",),
     scheduler: Any = None,
@@ -48,7 +47,8 @@ def fit(
             any other iterable must give the same batches again.
         optimizer: What changes the model's parameters.
         epochs: How many epochs in all, those before a `resume` included.
-        loss_fn: (ŷ, y) → average loss of the batch.
+        loss_fn: (ŷ, y) → average loss of the batch; by default the model's own, its attribute `criterion`, or
+            cross-entropy if it has none.
         val_loader: Batches to measure on after each epoch.
         metrics: Names (`"accuracy"`, `"top5_accuracy"`), functions (ŷ, y) → average of the batch, or a dict
             name → function.
@@ -100,7 +100,7 @@ def fit(
         run=Run(model, optimizer, scheduler, epochs, batches=_length(train_loader)),
         train_loader=train_loader,
         val_loader=val_loader,
-        loss_fn=loss_fn,
+        loss_fn=loss_of(model, loss_fn),
         metrics=named(metrics),
         step_scheduler=when_to_step(optimizer, scheduler, step_scheduler),
         monitor=monitor or ("loss" if val_loader is None else "val_loss"),

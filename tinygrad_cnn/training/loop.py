@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +13,27 @@ import numpy as np
 from tinygrad_cnn import functional as F
 from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor, no_grad
+from tinygrad_cnn.nn.utils import evaluating
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.training.finite import require_finite
 from tinygrad_cnn.training.metrics import Averages, Metrics, confusion_matrix, named, number
 
-LossFn = Callable[[Tensor, Tensor], Tensor]
+LossFn = Callable[[Any, Tensor], Tensor]
+
+
+def loss_of(model: nn.Module, given: LossFn | None = None) -> LossFn:
+    """The given loss; or the one that belongs to the model, its attribute `criterion`; or cross-entropy.
+
+    >>> from tinygrad_cnn import nn
+    >>> model = nn.Linear(2, 3)
+    >>> loss_of(model).__name__
+    'cross_entropy'
+    >>> model.criterion = nn.MSELoss()
+    >>> loss_of(model)
+    MSELoss()
+    """
+    loss: LossFn = getattr(model, "criterion", F.cross_entropy) if given is None else given
+    return loss
 
 
 def train_step(
@@ -26,9 +41,9 @@ def train_step(
     x: Tensor,
     y: Tensor,
     optimizer: Any,
-    loss_fn: LossFn = F.cross_entropy,
+    loss_fn: LossFn | None = None,
     clip_norm: float | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Any]:
     """One step of training: forget the old gradients, forward, loss, backward, change the weights.
 
     Args:
@@ -36,11 +51,11 @@ def train_step(
         y: (N) their targets, for classification.
         model: The model, in training mode.
         optimizer: What changes its parameters.
-        loss_fn: (ŷ, y) → one number.
+        loss_fn: (ŷ, y) → one number; the model's own if None, see `loss_of`.
         clip_norm: Largest norm of all gradients together; longer ones are shortened to it.
 
     Returns:
-        The loss, and the model's outputs ŷ.
+        The loss, and ŷ, what the model returned: scores, or a tuple with the scores first (`GoogLeNet`).
 
     Raises:
         NonFiniteError: If the loss is NaN or infinite; the weights are unchanged then.
@@ -48,7 +63,7 @@ def train_step(
     """
     optimizer.zero_grad()
     y_hat = model(x)
-    loss = loss_fn(y_hat, y)
+    loss = loss_of(model, loss_fn)(y_hat, y)
     require_finite(loss)
     loss.backward()
     if clip_norm is not None:
@@ -89,7 +104,7 @@ class Evaluation:
 def evaluate(
     model: nn.Module,
     loader: Iterable[Any],
-    loss_fn: LossFn = F.cross_entropy,
+    loss_fn: LossFn | None = None,
     metrics: Metrics = ("accuracy",),
     *,
     confusion: bool = False,
@@ -100,7 +115,7 @@ def evaluate(
     Args:
         model: The model.
         loader: Yields batches (x, y); a last batch that is smaller counts for less.
-        loss_fn: (ŷ, y) → average loss of the batch.
+        loss_fn: (ŷ, y) → average loss of the batch; the model's own if None, see `loss_of`.
         metrics: Names, functions (ŷ, y) → average of the batch, or a dict name → function.
         confusion: Also count how often each class was taken for each other one.
         after_batch: Called after every batch.
@@ -119,7 +134,7 @@ def evaluate(
     array([[0, 0],
            [1, 1]])
     """
-    measures = named(metrics)
+    loss_fn, measures = loss_of(model, loss_fn), named(metrics)
     averages = Averages()
     counts: np.ndarray | None = None
     started = time.perf_counter()
@@ -141,20 +156,9 @@ def evaluate(
     return Evaluation(result.pop("loss"), result, averages.samples, time.perf_counter() - started, counts)
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode inside the block; afterwards each module has the mode it had before."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def measure(loss: Tensor, y_hat: Tensor, y: Tensor, metrics: dict[str, Any]) -> dict[str, float]:
-    """Loss and metrics of a batch as numbers."""
+def measure(loss: Tensor, y_hat: Any, y: Tensor, metrics: dict[str, Any]) -> dict[str, float]:
+    """Loss and metrics of a batch as numbers; of several outputs the first is measured."""
+    y_hat = y_hat[0] if isinstance(y_hat, tuple) else y_hat
     with no_grad():
         values = {"loss": number(loss, "the loss function")}
         values.update((name, number(metric(y_hat, y), f"metric {name}")) for name, metric in metrics.items())

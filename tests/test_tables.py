@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import functional as F
@@ -233,9 +237,13 @@ def test_the_input_shape_must_be_known(shape):
 @pytest.mark.parametrize(
     ("layers", "shape", "message"),
     [
-        ([nn.Conv2d(3, 4, 3)], (1, 8, 8), r"0 \(Conv2d\) wants 3 channels, it gets \(1, 8, 8\)"),
-        ([nn.ReLU(), nn.Conv2d(1, 4, 9)], (1, 5, 5), r"1 \(Conv2d\) on \(1, 5, 5\): window"),
-        ([nn.Conv2d(1, 4, 3)], (2, 1, 8, 8), r"wants images \(C, H, W\).*no batch axis"),
+        ([nn.Conv2d(3, 4, 3)], (1, 8, 8), r"layer 0 \(Conv2d\) gets 1×8×8: it wants 3 channels"),
+        (
+            [nn.ReLU(), nn.Conv2d(1, 4, 9)],
+            (1, 5, 5),
+            r"layer 1 \(Conv2d\) gets 1×5×5: .*\(5 \+ 0 \+ 0 − 9\)/1 \+ 1 is at least 1",
+        ),
+        ([nn.Conv2d(1, 4, 3)], (2, 1, 8, 8), r"layer 0 \(Conv2d\) gets 2×1×8×8: .*without the batch axis"),
         ([nn.Linear(4, 2)], (1, 2, 2), "wants 4 features.*put nn.Flatten"),
         ([nn.Linear(4, 2)], (5,), "wants 4 features.*change in_features"),
     ],
@@ -257,14 +265,23 @@ def test_text_is_aligned_and_has_the_totals():
     assert all(line == line.rstrip() for line in lines)
 
 
-@pytest.mark.parametrize("width", [120, 80, 60, 30])
+@pytest.mark.parametrize("width", [140, 100, 80, 60, 30])
 def test_a_narrow_terminal_gets_fewer_columns(width):
     text = summary(models.create("lenet5")).to_text(width)
-    assert ("connections" in text) == (width == 120)
+    assert ("connections" in text) == (width == 140)
+    assert ("memory" in text) == (width == 140)
     if width >= 80:
         assert max(map(len, text.splitlines())) <= width
-    assert "6 × (1·5·5 + 1)" in text
+    assert "6 × (1·5·5 + 1)" in text  # never cut short
     assert "parameters" in text
+
+
+def test_rich_prints_the_table_as_wide_as_the_terminal():
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary(models.create("lenet5")))
+    assert "16 × (6·5·5 + 1)" in out.getvalue()
+    assert "memory" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 80
 
 
 def test_markdown_is_a_table():
@@ -295,3 +312,139 @@ def test_bytes_are_readable():
     assert [memory_text(n) for n in (0, 999, 1000, 18_816, 999_950, 1_500_000, 243_860_896, 3_000_000_000)] == [
         "0 B", "999 B", "1.0 kB", "18.8 kB", "1.0 MB", "1.5 MB", "244 MB", "3.0 GB",
     ]  # fmt: skip
+
+
+# ---- the networks of the lectures
+def test_lenet5_of_1998_has_the_papers_parameters_and_connections():
+    table = summary(models.LeNet5("1998"))
+    counts = {row.kind: [] for row in table.rows}
+    for row in table.rows:
+        counts[row.kind].append((row.parameters, row.connections))
+    assert counts["Conv2d"] == [(156, 122_304), (48_120, 48_120)]  # C1, C5
+    assert counts["Subsampling2d"] == [(12, 5_880), (32, 2_000)]  # S2, S4
+    assert counts["ConnectionConv2d"] == [(1_516, 151_600)]  # C3
+    assert counts["Linear"] == [(10_164, 10_164)]  # F6
+    assert counts["EuclideanRBF"] == [(0, 840)]
+    assert (table.parameters, table.connections) == (60_000, 340_908)
+    assert table.rows[-1].output == (10,)
+
+
+def never(module, args):
+    raise AssertionError("the network was run")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: models.LeNet5("1998"),
+        lambda: models.AlexNet("paper", width=0.1),
+        lambda: models.AlexNet("cifar", width=0.25),
+        lambda: models.GoogLeNet("paper", width=0.1),
+        lambda: models.GoogLeNet("cifar", width=0.25),
+        lambda: models.ConvNetJS(),
+    ],
+)
+def test_computed_from_shapes_as_seen_in_a_forward_pass(make):
+    """Every network of the package: nothing is run, and each layer's row is what a forward pass would have shown."""
+    model = make()
+    for module in model.modules():
+        module.register_forward_pre_hook(never)
+    computed = summary(model)
+    for module in model.modules():
+        module._forward_pre_hooks.clear()
+    seen = {row.name: row for row in summary(Around(model), model.input_shape).rows}
+    for row in computed.rows[1:]:
+        if not row.name.startswith("aux"):  # auxiliary heads rest in evaluation
+            other = seen[f"inner.{row.name}"]
+            assert (row.output, row.parameters, row.multiply_adds, row.connections, row.memory) == (
+                (other.output, other.parameters, other.multiply_adds, other.connections, other.memory)
+            )
+
+
+def test_receptive_fields_through_branches():
+    rows = by_name(summary(models.GoogLeNet("paper", width=0.1)))
+    assert rows["conv1.conv"].field.size == (7, 7)
+    # 7×7 stride 2, pool 3 stride 2, 1×1, 3×3, pool 3 stride 2; then the branches
+    assert [rows[f"inception3a.branch{i}"].field.size[0] for i in ("1.conv", "2.0.conv", "2.1.conv", "3.1.conv")] == (
+        [27, 27, 43, 59]
+    )
+    assert rows["inception3b.branch1.conv"].field.size == (59, 59)  # behind the widest branch of 3a
+    assert rows["inception3b.branch1.conv"].field.step == (8, 8)
+    assert str(rows["fc"].field) == "all"
+
+
+def test_strides_multiply():
+    rows = by_name(summary(models.AlexNet("paper", width=0.1)))
+    last = [row for row in rows.values() if row.kind == "MaxPool2d"][-1]
+    assert (last.field.size, last.field.step) == ((195, 195), (32, 32))
+
+
+def test_layers_of_other_dimensions():
+    layers = nn.Sequential(nn.Conv1d(2, 3, 5, stride=2, padding=1), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(12, 1))
+    table = summary(layers, (2, 19))
+    assert [row.output for row in table.rows] == [(2, 19), (3, 9), (3, 4), (12,), (1,)]
+    assert (table.rows[1].weights, table.rows[1].multiply_adds) == ("3 × (2·5 + 1)", 27 * 10)
+    assert [str(row.field) for row in table.rows[:3]] == ["1", "5", "7"]
+    volume = summary(nn.Conv3d(1, 2, (1, 2, 3)), (1, 4, 5, 6)).rows[1]
+    assert (volume.output, str(volume.field)) == ((2, 4, 4, 4), "1×2×3")
+
+
+def test_transposed_convolution_and_global_pooling():
+    table = summary(
+        nn.Sequential(nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), nn.AdaptiveAvgPool2d(1), nn.GroupNorm(2, 6)),
+        (4, 5, 6),
+    )
+    up, pool, norm = table.rows[1:]
+    assert (up.output, up.weights, up.parameters) == ((6, 11, 13), "6 × (2·3·3 + 1)", 114)
+    assert up.multiply_adds == 4 * 5 * 6 * 3 * 9  # each input value meets the taps of its group's three filters
+    assert up.field is None
+    padded = summary(nn.Sequential(nn.ZeroPad2d(2), nn.Conv2d(1, 1, 3), nn.UpsamplingNearest2d(scale_factor=2)), (1, 8, 9))
+    assert [str(row.field) for row in padded.rows] == ["1", "1", "3", "None"]
+    assert (pool.output, norm.output, norm.parameters) == ((6, 1, 1), (6, 1, 1), 12)
+    whole = summary(nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(1)), (1, 8, 9)).rows[-1]
+    assert whole.field.size == (8, 9)
+    flat = summary(nn.Sequential(nn.Conv2d(1, 1, 3), nn.GlobalMaxPool2d(), nn.Linear(1, 2)), (1, 8, 9)).rows
+    assert [(row.output, str(row.field)) for row in flat[2:]] == [((1,), "8×9"), ((2,), "all")]
+
+
+def test_a_table_as_plain_data():
+    table = summary(models.LeNet5("1998"))
+    plain = json.loads(json.dumps(table.to_dict()))
+    assert (plain["parameters"], plain["connections"]) == (60_000, 340_908)
+    c3 = next(row for row in plain["rows"] if row["kind"] == "ConnectionConv2d")
+    assert (c3["output"], c3["receptive_field"], c3["stride_product"]) == ([16, 10, 10], [14, 14], [2, 2])
+    assert plain["rows"][-1]["receptive_field"] == "all"
+    assert np.sum([row["memory"] for row in plain["rows"]]) == plain["memory"] == table.memory
+
+
+def test_a_heir_with_a_forward_of_its_own_is_measured():
+    class Padded(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(F.pad(x, (1, 1, 1, 1)))
+
+    class Twice(nn.Sequential):
+        def forward(self, x):
+            return super().forward(super().forward(x))
+
+    assert summary(Padded(1, 2, 3), (1, 8, 8)).rows[1].output == (2, 8, 8)
+    assert [row.output for row in summary(Twice(nn.Conv2d(1, 1, 3)), (1, 8, 8)).rows[1:]] == [(1, 6, 6), (1, 4, 4)]
+
+
+def test_a_module_of_ones_own_that_tells_its_shapes_is_not_run():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x):
+            raise AssertionError("the network was run")
+
+        def walk_shapes(self, shape, call):
+            call("conv", shape)
+            return tuple(shape)
+
+    rows = summary(nn.Sequential(Residual(), nn.Conv2d(2, 1, 3)), (2, 8, 8)).rows
+    assert [(row.name, row.output, str(row.field)) for row in rows[1:]] == [
+        ("0.conv", (2, 8, 8), "3"),
+        ("1", (1, 6, 6), "5"),
+    ]

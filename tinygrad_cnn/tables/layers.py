@@ -1,31 +1,29 @@
-"""From a network to the rows of its table: computed from the layers' sizes, or seen in one forward pass."""
+"""From a network to the rows of its table: computed from the layers' sizes, or, if that cannot be, seen in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
-from tinygrad_cnn.shapes import Shape, ShapeError, Window
+from tinygrad_cnn.nn.walk import output_shape
+from tinygrad_cnn.shapes import Shape, Window
 from tinygrad_cnn.tables.table import ALL, Field, Row, Summary
 
-SAME_SHAPE = (
-    *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax),
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Identity),
-)
-KNOWN = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.Linear, nn.Flatten, *SAME_SHAPE)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def summary(model: nn.Module, input_shape: Sequence[int] | None = None) -> Summary:
-    """Describes a model layer by layer: output, weights, parameters, multiply-adds, receptive field, memory.
+    """Describes a model layer by layer: outputs, weights, parameters, connections, work, receptive fields, memory.
 
-    A `Sequential` of known layers is computed from their sizes. A model with a `forward` of its own is run once on
-    one sample of zeros, in evaluation mode; operations that are no layers (`F.relu`, `flatten`) get no row then.
+    Computed from the sizes of the layers: nothing is run, so AlexNet's table takes no longer than LeNet's. Only a
+    module with a `forward` of its own and no `walk_shapes` (see `nn.walk`) is run once, on one sample of zeros in
+    evaluation mode; operations that are no layers (`F.relu`, `flatten`) get no row then.
 
     Args:
         model: The network.
@@ -52,16 +50,18 @@ def summary(model: nn.Module, input_shape: Sequence[int] | None = None) -> Summa
         )
     parameters = list(model.parameters())
     itemsize = parameters[0].dtype.itemsize if parameters else 4
-    start = Field() if len(shape) == 3 else ALL
+    start = Field.of_one(len(shape) - 1)
     rows = [Row("input", "", shape, field=start, memory=prod(shape) * itemsize)]
-    calls = _walked("", model, shape, start) if _is_chain(model) else _measured(model, shape)
+    try:
+        calls: list[Call] = []
+        _walk("", model, Flow(shape, start), calls)
+    except _UnknownShapesError:
+        calls = _measured(model, shape, start)
     counted: dict[int, None] = {}
-    called: dict[int, None] = {}
-    for name, layer, before, after, field in calls:
-        fresh = [p for p in _own_parameters(layer) if id(p) not in counted]
+    for call in calls:
+        fresh = [p for p in _own_parameters(call.layer) if id(p) not in counted]
         counted.update((id(p), None) for p in fresh)
-        called[id(layer)] = None
-        rows.append(_row(name or "(model)", layer, before, after, field, sum(p.data.size for p in fresh), itemsize))
+        rows.append(_row(call, sum(p.data.size for p in fresh), itemsize))
     notes = [
         f"{name}: {p.data.size:,} parameters that no layer in the table uses"
         for name, p in model.named_parameters()
@@ -77,64 +77,114 @@ def summary(model: nn.Module, input_shape: Sequence[int] | None = None) -> Summa
     return Summary(type(model).__name__, tuple(rows), total, memory, tuple(notes))
 
 
-Call = tuple[str, nn.Module, Shape, Shape, Field | None]
+class Call(NamedTuple):
+    """One layer at work: its path, the layer, the shapes before and behind it, and how far its values see."""
+
+    name: str
+    layer: nn.Module
+    before: Shape
+    after: Shape
+    field: Field | None
 
 
-def _is_chain(module: nn.Module) -> bool:
-    """Whether a module is one of the known layers or a Sequential of them, so that sizes follow without running it."""
-    if type(module).forward is nn.Sequential.forward:
-        return all(_is_chain(child) for child in module.children())
-    return any(type(module).forward is known.forward for known in KNOWN)
+class Flow(tuple[int, ...]):
+    """A shape on its way through a network, which knows how far its values see."""
+
+    field: Field | None
+
+    def __new__(cls, shape: Shape, field: Field | None) -> Flow:
+        flow = super().__new__(cls, shape)
+        flow.field = field
+        return flow
 
 
-def _walked(name: str, module: nn.Module, shape: Shape, field: Field | None) -> Iterator[Call]:
-    """The calls of a chain, computed; the last one's output shape and field are the chain's."""
+class _UnknownShapesError(Exception):
+    """A module says nowhere what it does to shapes."""
+
+
+def _walk(path: str, module: nn.Module, flow: Flow, calls: list[Call]) -> Flow:
+    """Add the calls of a module's layers; returns what comes out."""
+    if not _tells_shapes(module):
+        raise _UnknownShapesError
     if isinstance(module, nn.Sequential):
-        for child_name, child in module._modules.items():  # named_children() names a shared layer once
-            assert child is not None
-            for call in _walked(f"{name}.{child_name}" if name else child_name, child, shape, field):
-                *_, shape, field = call
-                yield call
-        return
-    after = _output_shape(name, module, shape)
-    window = _window(module)
-    if isinstance(module, nn.Linear):
-        field = ALL
-    elif window is not None and field is not None:
-        field = field.through(window)
-    yield name, module, shape, after, field
+        for name, layer in module._modules.items():  # named_children() names a shared layer once
+            assert layer is not None
+            flow = _walk(_join(path, name), layer, flow, calls)
+        return flow
+    if not hasattr(module, "walk_shapes"):
+        after = output_shape(module, tuple(flow), path)
+        field = _behind(module, flow.field, flow, after)
+        calls.append(Call(path, module, tuple(flow), after, field))
+        return Flow(after, field)
+    ends = [flow]  # what nobody has taken further yet
+
+    def call(child: str, shape: Shape) -> Shape:
+        # a shape that walk_shapes made itself joins all ends: a concatenation, a flattening
+        before = shape if isinstance(shape, Flow) else Flow(shape, Field.widest(end.field for end in ends))
+        after = _walk(_join(path, child), module.get_submodule(child), before, calls)
+        ends[:] = [end for end in ends if end is not shape] + [after]
+        return after
+
+    after = module.walk_shapes(flow, call)
+    if len(ends) > 1:  # the way in, where every branch was taken
+        ends = [end for end in ends if end is not flow]
+    field = after.field if isinstance(after, Flow) else Field.widest(end.field for end in ends)
+    if _own_parameters(module) or not any(True for _ in module.children()):
+        calls.append(Call(path, module, tuple(flow), tuple(after), field))
+    return Flow(after, field)
 
 
-def _measured(model: nn.Module, shape: Shape) -> list[Call]:
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _behind(module: Any, field: Field | None, before: Shape, after: Shape) -> Field | None:
+    """How far the outputs of a layer see, if its inputs see so far; None where that cannot be said."""
+    if isinstance(module, (nn.Linear, nn.EuclideanRBF)):
+        return ALL
+    if field is None or not field.size or len(before) != len(field.size) + 1:
+        return field
+    if isinstance(module, ENLARGING):
+        return None  # between the values of the input
+    kernel = getattr(module, "kernel_size", None)
+    if kernel is not None:  # a convolution or a pooling
+        kernel = kernel if isinstance(kernel, tuple) else (kernel,) * len(field.size)
+        return field.through(Window(kernel, module.stride or kernel, dilation=getattr(module, "dilation", 1)))
+    if isinstance(module, (nn.GlobalAvgPool2d, nn.GlobalMaxPool2d)):
+        return field.through(Window(tuple(before[1:]), tuple(before[1:])))
+    if not hasattr(module, "output_size") or len(after) != len(before):
+        return field  # padding, flattening
+    bins = [-(-H // P) for H, P in zip(before[1:], after[1:])]  # adaptive pooling: the largest of its windows
+    return field.through(Window(tuple(bins), tuple(H // P for H, P in zip(before[1:], after[1:]))))
+
+
+def _measured(model: nn.Module, shape: Shape, start: Field) -> list[Call]:
     """The calls of one forward pass of one sample, seen by hooks; receptive fields are read from the graph."""
     calls: list[Call] = []
     parameter = next(iter(model.parameters()), None)
     device, dtype = (parameter.device, parameter.dtype) if parameter is not None else ("cpu", np.dtype(np.float32))
     x = Tensor(np.zeros((1, *shape)), dtype=dtype, device=device, requires_grad=True)
-    fields: dict[Node, Field | None] = {x.node: Field() if len(shape) == 3 else ALL} if x.node is not None else {}
+    fields: dict[Node, Field | None] = {x.node: start} if x.node is not None else {}
 
     def record(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if isinstance(output, Tensor) and args and isinstance(args[0], Tensor):
                 field = _field(output.node, fields) if output.node is not None else None
-                calls.append((name, module, args[0].shape[1:], output.shape[1:], field))
+                calls.append(Call(name, module, args[0].shape[1:], output.shape[1:], field))
 
         return hook
 
-    modes = [(module, module.training) for module in model.modules()]
     hooks = [
         module.register_forward_hook(record(name))
         for name, module in model.named_modules()
-        if isinstance(module, KNOWN) or not any(True for _ in module.children()) or _own_parameters(module)
+        if not any(True for _ in module.children()) or _own_parameters(module)
     ]
-    model.eval()
     try:
-        model(x)
+        with nn.utils.evaluating(model):
+            model(x)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in modes:
-            module.training = mode
     return calls
 
 
@@ -164,7 +214,7 @@ def _field(node: Node, fields: dict[Node, Field | None]) -> Field | None:
         elif top.name in PASSING or all(
             p is None or fields.get(p, NOTHING) == NOTHING or p.shape == top.shape for p in top.parents
         ):
-            fields[top] = max(known, key=lambda field: field.size)
+            fields[top] = Field.widest(known)
         else:
             fields[top] = None
     return fields[node]
@@ -175,75 +225,80 @@ NOTHING = Field((), (0,))  # what is computed from parameters alone
 PASSING = ("reshape", "permute", "cat", "stack", "pad", "flip")
 
 
-def _output_shape(name: str, module: nn.Module, shape: Shape) -> Shape:
-    place = f"{name or 'layer'} ({type(module).__name__})"
-    window = _window(module)
-    if window is not None:
-        if len(shape) != 3:
-            raise ShapeError(f"summary: {place} wants images (C, H, W), it gets {shape}; input_shape has no batch axis")
-        C, H, W = shape
-        wanted = getattr(module, "in_channels", C)
-        if wanted != C:
-            raise ShapeError(f"summary: {place} wants {wanted} channels, it gets {shape}")
-        try:
-            return (getattr(module, "out_channels", C), *window.out(H, W))
-        except ShapeError as error:
-            raise ShapeError(f"summary: {place} on {shape}: {error}") from error
-    if isinstance(module, nn.Linear):
-        if not shape or shape[-1] != module.in_features:
-            raise ShapeError(
-                f"summary: {place} wants {module.in_features} features, it gets {shape}; "
-                + ("put nn.Flatten() before it" if len(shape) > 1 else "change in_features")
-            )
-        return (*shape[:-1], module.out_features)
-    if isinstance(module, nn.Flatten):
-        whole = (1, *shape)
-        first, last = module.start_dim % len(whole), module.end_dim % len(whole)
-        return (*whole[:first], prod(whole[first : last + 1]), *whole[last + 1 :])[1:]
-    return shape
-
-
-def _window(module: nn.Module) -> Window | None:
-    if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-        return None
-    kernel = module.kernel_size if isinstance(module.kernel_size, tuple) else (module.kernel_size,) * 2
-    return Window(
-        kernel,
-        module.stride,
-        module.padding,
-        getattr(module, "dilation", 1),
-        getattr(module, "ceil_mode", False),
+def _row(call: Call, parameters: int, itemsize: int) -> Row:
+    """The layer's row; `parameters` leaves out what an earlier row counted."""
+    layer, after = call.layer, call.after
+    own = sum(p.data.size for p in _own_parameters(layer))
+    weights, work = _formula(layer), _work(layer, call.before, after)
+    multiply_adds = work if work is not None or own else 0
+    if own and not parameters:
+        weights += " (shared)"
+    connections = multiply_adds
+    if hasattr(layer, "connections"):
+        connections = layer.connections(after)
+    elif multiply_adds and getattr(layer, "bias", None) is not None:
+        connections = multiply_adds + prod(after)
+    is_container = any(True for _ in layer.children())  # what it hands out is the output of a row above
+    memory = 0 if is_container else prod(after) * itemsize
+    return Row(
+        *(call.name or "(model)", type(layer).__name__, after, weights, parameters),
+        *(connections, multiply_adds, call.field, memory),
     )
 
 
-def _row(
-    name: str,
-    layer: nn.Module,
-    before: Shape,
-    after: Shape,
-    field: Field | None,
-    parameters: int,
-    itemsize: int,
-) -> Row:
-    """The layer's row; `parameters` leaves out what an earlier row counted."""
-    own = sum(p.data.size for p in _own_parameters(layer))
-    weights = ""
-    multiply_adds: int | None = 0
-    bias = getattr(layer, "bias", None) is not None
-    if isinstance(layer, nn.Conv2d | nn.Linear):
-        K, *inputs = layer.weight.shape
-        terms = "·".join(map(str, inputs))
-        weights = f"{K} × ({terms} + 1)" if bias else f"{K} × {terms}"
-        multiply_adds = prod(after) * prod(inputs)
-    elif own:
-        weights = " + ".join("·".join(map(str, p.shape)) or "1" for p in _own_parameters(layer))
-        multiply_adds = 0 if isinstance(layer, KNOWN) else None
-    if own and not parameters:
-        weights += " (shared)"
-    connections = None if multiply_adds is None else multiply_adds + (prod(after) if bias and multiply_adds else 0)
-    is_container = any(True for _ in layer.children())  # what it hands out is the output of a row above
-    memory = 0 if is_container else prod(after) * itemsize
-    return Row(name, type(layer).__name__, after, weights, parameters, connections, multiply_adds, field, memory)
+def _formula(layer: Any) -> str:
+    """How the number of a layer's parameters comes about, as the lectures print it."""
+    own = _own_parameters(layer)
+    one = "" if getattr(layer, "bias", None) is None else " + 1"
+    if isinstance(layer, PRODUCTS) and own:
+        K, inputs = _filters(layer)
+        return f"{K} × ({'·'.join(map(str, inputs))}{one})" if one else f"{K} × {'·'.join(map(str, inputs))}"
+    return " + ".join("·".join(map(str, p.shape)) or "1" for p in own)
+
+
+def _filters(layer: Any) -> tuple[int, Shape]:
+    """How many filters a layer has, and the sizes of one."""
+    shape: Shape = layer.weight.shape
+    first, second, *taps = shape
+    if isinstance(layer, TRANSPOSED):  # a transposed convolution's weight is (C, K/groups, R, S)
+        return second * layer.groups, (first // layer.groups, *taps)
+    return first, (second, *taps)
+
+
+def _work(layer: Any, before: Shape, after: Shape) -> int | None:
+    """The multiplications, each with an addition, that a layer does for one sample; None if that is not known."""
+    if isinstance(layer, TRANSPOSED):
+        return prod(before) * prod(layer.weight.shape[1:])  # each input value meets each tap of its filters
+    if isinstance(layer, PRODUCTS):
+        return prod(after) * prod(_filters(layer)[1])
+    for kind, multiply_adds in WORK.items():
+        if isinstance(layer, kind):
+            return multiply_adds(layer, after)
+    return 0 if _is_ours(layer) or not _own_parameters(layer) else None
+
+
+def _is_ours(module: nn.Module) -> bool:
+    """Whether it computes what a layer of this package does."""
+    return type(module).forward.__module__.startswith(nn.__name__)
+
+
+def _tells_shapes(module: nn.Module) -> bool:
+    """Whether its class says what becomes of shapes; a heir whose forward is its own must say so itself."""
+    for kind in type(module).__mro__:
+        if "walk_shapes" in vars(kind) or "output_shape" in vars(kind):
+            return True
+        if "forward" in vars(kind) and not kind.__module__.startswith("tinygrad_cnn."):
+            return False
+    return _is_ours(module)
+
+
+ENLARGING = (*TRANSPOSED, nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d, nn.Upsample)
+PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+WORK: dict[type, Callable[[Any, Shape], int]] = {
+    nn.Subsampling2d: lambda layer, after: prod(after),  # one coefficient for each sum
+    nn.ConnectionConv2d: lambda layer, after: prod(after[1:]) * layer.weight.data.size,
+    nn.EuclideanRBF: lambda layer, after: prod(after) * layer.in_features,
+}
 
 
 def _own_parameters(module: nn.Module) -> list[Any]:

@@ -1,14 +1,19 @@
-"""A network's table: rows, totals, and how they look as text, Markdown and HTML."""
+"""A network's table: rows, totals, and how they look in a terminal, in Markdown, in HTML and as a dictionary."""
 
 from __future__ import annotations
 
+import dataclasses
 import html
+import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_cnn.shapes import Shape, Window
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -18,15 +23,32 @@ class Field:
     size: tuple[int, ...] = (1, 1)
     step: tuple[int, ...] = (1, 1)
 
+    @staticmethod
+    def of_one(rank: int) -> Field:
+        """What a value of the input itself sees, along so many axes; a vector has none."""
+        return Field((1,) * rank, (1,) * rank)
+
+    @staticmethod
+    def widest(fields: Iterable[Field | None]) -> Field | None:
+        """Behind a concatenation or a sum: as far as the widest of them, or all; None if that of one is not known."""
+        fields = list(fields)
+        known = [field for field in fields if field is not None]
+        if ALL in known:
+            return ALL
+        return max(known, key=lambda field: field.size) if known and len(known) == len(fields) else None
+
     def through(self, window: Window) -> Field:
         """Behind one more window: `size += (span − 1) · step`, and the step grows by the window's stride."""
         size = tuple(s + (span - 1) * step for s, span, step in zip(self.size, window.spans, self.step))
         return Field(size, tuple(step * stride for step, stride in zip(self.step, window.stride)))
 
     def __str__(self) -> str:
-        if self == ALL:
-            return "all"
-        return "×".join(map(str, self.size if len(set(self.size)) > 1 else self.size[:1]))
+        return _short(self.size) if self != ALL else "all"
+
+
+def _short(sizes: tuple[int, ...]) -> str:
+    """One number where all are the same."""
+    return "×".join(map(str, sizes if len(set(sizes)) > 1 else sizes[:1]))
 
 
 ALL = Field((), ())  # behind a fully connected layer
@@ -44,7 +66,8 @@ class Row:
         parameters: How many numbers it learns; 0 for a layer that shares those of an earlier row.
         connections: Output values times the inputs each is connected to, the bias counted as one.
         multiply_adds: Multiplications with an addition; None where they cannot be known (a layer of your own).
-        field: Receptive field of an output value in pixels of the input; None where it cannot be known.
+        field: Receptive field of an output value in pixels of the input, and the product of the strides up to here,
+            which is the distance of the fields of neighbouring values; None where it cannot be known.
         memory: Bytes of its output.
     """
 
@@ -68,11 +91,12 @@ COLUMNS: tuple[tuple[str, bool, Any], ...] = (
     ("parameters", True, lambda row: f"{row.parameters:,}" if row.parameters else ""),
     ("mult-adds", True, lambda row: _count(row.multiply_adds)),
     ("field", True, lambda row: "?" if row.field is None else str(row.field)),
+    ("stride", True, lambda row: "" if row.field is None else _short(row.field.step)),
     ("memory", True, lambda row: memory_text(row.memory) if row.memory else ""),
     ("connections", True, lambda row: _count(row.connections)),
 )
 # what a narrow terminal does without, in this order
-DISPENSABLE = ("connections", "memory", "type", "field")
+DISPENSABLE = ("connections", "memory", "stride", "type", "field")
 
 
 @dataclass(frozen=True)
@@ -119,29 +143,73 @@ class Summary:
     def __str__(self) -> str:
         return self.to_text()
 
+    def to_rich(self, leave: Sequence[str] = ()) -> Table:
+        """The table as rich prints it: `rich.print(table)` does so by itself.
+
+        Args:
+            leave: Columns to leave out.
+        """
+        from rich import box
+        from rich.table import Table
+
+        look: dict[str, Any] = {"box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+        table = Table(title=f"{self.title}\n", title_justify="left", title_style="bold", **look)
+        headings, cells, right = self._cells(leave)
+        for heading, at_right in zip(headings, right):
+            table.add_column(heading, justify="right" if at_right else "left", no_wrap=True)
+        for row in cells:
+            table.add_row(*row)
+        return table
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterable[Any]:
+        yield from self._parts(options.max_width)
+
+    def _parts(self, width: int | None) -> Iterable[Any]:
+        """The table, without the columns that do not fit, the totals and the notes."""
+        from rich.console import Console
+        from rich.text import Text
+
+        leave = ["connections"] if width is None else []
+        rest = [name for name in DISPENSABLE if name not in leave]
+        wide = Console(width=1000)
+        while width is not None and rest and wide.measure(self.to_rich(leave)).maximum > width:
+            leave.append(rest.pop(0))
+        yield self.to_rich(leave)
+        for text in ("", self.totals, *self.notes):
+            yield Text(textwrap.fill(text, width or 1000))
+
     def to_text(self, width: int | None = None) -> str:
         """The table for a terminal.
 
         Args:
-            width: Characters in a line; columns that do not fit are left out, the least important first.
+            width: Characters in a line; columns that do not fit are left out, the least important first. None: as
+                wide as it comes out, without connections.
         """
-        leave: list[str] = ["connections"] if width is None else []
-        while True:
-            headings, cells, right = self._cells(leave)
-            widths = [max(map(len, column)) for column in zip(headings, *cells)]
-            rest = [name for name in DISPENSABLE if name not in leave]
-            if width is None or sum(widths) + 2 * (len(widths) - 1) <= width or not rest:
-                break
-            leave.append(rest[0])
-        lines = [
-            "  ".join(
-                cell.rjust(n) if at_right else cell.ljust(n) for cell, n, at_right in zip(row, widths, right)
-            ).rstrip()
-            for row in (headings, *cells)
-        ]
-        rule = "─" * max(map(len, lines))
-        below = [textwrap.fill(text, width or 1000) for text in (self.totals, *self.notes)]
-        return "\n".join([self.title, "", lines[0], rule, *lines[1:], rule, *below])
+        from rich.console import Console
+
+        out = io.StringIO()
+        console = Console(file=out, width=1000, color_system=None, legacy_windows=False)
+        for part in self._parts(width):
+            console.print(part, soft_wrap=True)
+        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, strings, lists and dictionaries, for JSON or a data frame.
+
+        >>> from tinygrad_cnn import nn, tables
+        >>> tables.summary(nn.Linear(3, 2), (3,)).to_dict()["rows"][1]["parameters"]
+        8
+        """
+        rows = []
+        for row in self.rows:
+            values = dataclasses.asdict(row) | {"output": list(row.output)}
+            del values["field"]
+            values["receptive_field"] = None if row.field is None else list(row.field.size) or "all"
+            values["stride_product"] = None if row.field is None else list(row.field.step)
+            rows.append(values)
+        totals = {name: getattr(self, name) for name in ("parameters", "parameter_memory", "multiply_adds")}
+        more = {"connections": self.connections, "memory": self.memory, "notes": list(self.notes)}
+        return {"title": self.title, "rows": rows, **totals, **more}
 
     def to_markdown(self) -> str:
         """The table in Markdown, as GitHub and notebooks show it."""

@@ -136,9 +136,10 @@ from tinygrad_cnn.functional import (
 from tinygrad_cnn.kernels.threads import get_num_threads, respect_quota, set_num_threads
 from tinygrad_cnn.random import Generator, default_generator, manual_seed
 from tinygrad_cnn.shapes import ShapeError
+from tinygrad_cnn.sizes import output_size, receptive_field, same_padding, strict_sizes
 
 if TYPE_CHECKING:
-    from tinygrad_cnn import data, models, nn, optim, tables, training, viz
+    from tinygrad_cnn import data, keras, models, nn, optim, tables, training, viz
 
 __all__ = [
     "DeviceError",
@@ -218,6 +219,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "keras",
     "kernels",
     "le",
     "linspace",
@@ -244,6 +246,7 @@ __all__ = [
     "ones",
     "ones_like",
     "optim",
+    "output_size",
     "permute",
     "prod",
     "rand",
@@ -253,8 +256,10 @@ __all__ = [
     "randn_like",
     "random",
     "randperm",
+    "receptive_field",
     "relu",
     "reshape",
+    "same_padding",
     "set_default_device",
     "set_grad_enabled",
     "set_num_threads",
@@ -270,6 +275,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "strict_sizes",
     "sub",
     "tables",
     "tanh",
@@ -310,7 +316,7 @@ def device(name: str) -> str:
 
 
 # rooms that are opened when they are first used, so that `import tinygrad_cnn` stays quick
-_LAZY = ("data", "models", "nn", "optim", "tables", "training", "viz")
+_LAZY = ("data", "keras", "models", "nn", "optim", "tables", "training", "viz")
 
 
 def __getattr__(name: str) -> Any:

@@ -301,6 +301,37 @@ def test_augmented_digits_move_and_the_test_set_does_not(digits):
     assert np.all(np.any([(moved[inner] == s[inner]).all(axis=(1, 2, 3)) for s in shifts], axis=0))
 
 
+def test_augmentation_is_what_was_asked_for(digits):
+    steps = repr(data.load("digits", augment=("shift", "mirror", "colour")).train.transform)
+    assert steps.index("RandomCrop") < steps.index("Flip") < steps.index("PCAColor") < steps.index("Normalize")
+    colour = data.load("digits", augment=["colour"]).train.transform.transforms[0]
+    np.testing.assert_allclose(colour.eigenvalues, digits.train.data.var(), rtol=1e-5)
+    assert repr(data.load("digits", augment=()).train.transform) == repr(digits.train.transform)
+    assert repr(data.load("digits", augment=True).train.transform) == repr(
+        data.load("digits", augment=["shift"]).train.transform
+    )
+    with pytest.raises(ValueError, match="there is no 'flip'; choose of shift, mirror, colour"):
+        data.load("digits", augment=["flip"])
+
+
+def test_held_out_images_are_training_images_as_they_are(digits):
+    split = data.load("digits", augment=True)
+    rest, held = split.hold_out(0.1)
+    assert (len(rest), len(held)) == (1294, 144)
+    counts = np.bincount(held.targets, minlength=10)
+    assert counts.min() >= 13
+    assert counts.max() <= 15
+    assert repr(held.transform) == repr(digits.test.transform)
+    assert repr(rest.dataset.transform) == repr(split.train.transform)
+    others = np.setdiff1d(np.arange(1438), rest.indices)
+    np.testing.assert_array_equal(held.data, split.train.data[others])
+    np.testing.assert_array_equal(held.targets, split.train.targets[others])
+    np.testing.assert_array_equal(split.hold_out(0.1)[0].indices, rest.indices)
+    assert not np.array_equal(split.hold_out(0.1, seed=1)[0].indices, rest.indices)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        split.hold_out(1.0)
+
+
 def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DataError, match=re.escape(install("demo"))):
@@ -534,6 +565,23 @@ def check_cifar(split, contents, label_bytes):
     assert image.shape == (3, 32, 32)
     mean, std = (np.float32(v).reshape(3, 1, 1) for v in (split.info.mean, split.info.std))
     np.testing.assert_array_equal(image, (split.train.data[1].transpose(2, 0, 1) / np.float32(255) - mean) / std)
+
+
+def test_the_colours_of_photographs_are_shifted_before_normalising(tmp_path):
+    contents = cifar_files(40)
+    write(tmp_path, {name.split("/")[-1]: content for name, content in contents.items()})
+    plain, bright = (data.load("cifar10", tmp_path, augment=words) for words in ([], ["colour"]))
+    assert bright.train.transform.transforms[1].eigenvalues.shape == (3,)
+
+    def streams():
+        return [Generator(0, stream=(i,)) for i in range(3)]
+
+    images, shifted = (split.train.get_batch(np.arange(3), streams())[0] for split in (plain, bright))
+    spread = (shifted - images) * np.float32(plain.info.std).reshape(3, 1, 1)
+    colour = bright.train.transform.transforms[1]
+    wanted = [colour.eigenvectors @ (rng.normal(3, std=0.1) * colour.eigenvalues) for rng in streams()]
+    np.testing.assert_allclose(spread, np.reshape(wanted, (3, 3, 1, 1)) + np.zeros((32, 32)), atol=1e-5)
+    np.testing.assert_array_equal(bright.test.get_batch(np.arange(3))[0], plain.test.get_batch(np.arange(3))[0])
 
 
 @pytest.mark.parametrize(("name", "label_bytes", "inner", "archive"), CIFARS)

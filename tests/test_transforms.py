@@ -11,6 +11,7 @@ from tinygrad_cnn.data.transforms import (
     Compose,
     Normalize,
     Pad,
+    PCAColor,
     RandomCrop,
     RandomHorizontalFlip,
     Resize,
@@ -353,3 +354,100 @@ def test_reprs_can_be_read_and_evaluated():
     assert repr(Compose([ToTensor(), Normalize(0.5, 2)])) == (
         "Compose(\n    ToTensor()\n    Normalize(mean=(0.5,), std=(2.0,))\n)"
     )
+
+
+# PCAColor
+
+
+def test_principal_components_of_four_pixels_worked_out_by_hand():
+    """Red and green are (0, 0), (2, 1), (1, 2), (3, 3) fifths: means 3/2 fifths; variances 5/4, covariance 1 (/25)."""
+    pixels = np.array([[0, 0], [2, 1], [1, 2], [3, 3]], np.uint8) * 51  # 51 is a fifth of 255
+    fitted = PCAColor.fit(pixels.reshape(2, 2, 1, 2))
+    np.testing.assert_allclose(fitted.eigenvalues, [(5 / 4 + 1) / 25, (5 / 4 - 1) / 25], rtol=1e-12)
+    half = np.sqrt(1 / 2)  # of a symmetric 2×2 covariance with equal variances: the sum and the difference
+    np.testing.assert_allclose(np.abs(fitted.eigenvectors), np.full((2, 2), half), rtol=1e-12)
+    np.testing.assert_allclose(fitted.eigenvectors[:, 0], [half, half], rtol=1e-12)
+    assert fitted.eigenvectors[:, 1].sum() == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [pictures(1203, 2, 3), pictures(1203, 2, 3, 3), floats(1203, 3, 2, 4), floats(5, 1, 2, 3, dtype=np.float64)],
+    ids=["HW uint8", "HWC uint8", "CHW float32", "one channel"],
+)
+def test_components_are_those_of_the_covariance_of_all_pixels(images):
+    fitted = PCAColor.fit(images)
+    if images.dtype == np.uint8:
+        values = images.reshape(-1, 1 if images.ndim == 3 else 3) / 255
+    else:
+        values = np.moveaxis(images, 1, -1).reshape(-1, images.shape[1])
+    wanted = np.atleast_2d(np.cov(values.T, bias=True))
+    V, D = fitted.eigenvectors, fitted.eigenvalues
+    np.testing.assert_allclose(V @ np.diag(D) @ V.T, wanted, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(V.T @ V, np.eye(len(D)), atol=1e-12)
+    assert (np.diff(D) <= 0).all()
+    assert (V[np.abs(V).argmax(axis=0), np.arange(len(D))] > 0).all()
+
+
+def colours(C=3, std=0.1):
+    return PCAColor.fit(floats(40, C, 5, 6) * np.arange(1, C + 1, dtype=np.float32).reshape(-1, 1, 1), std)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("C", [1, 2, 3])
+def test_a_batch_gets_the_colours_of_its_images_bit_for_bit(C, dtype):
+    images, transform = floats(9, C, 6, 8, dtype=dtype), colours(C)
+    before = images.copy()
+    images.flags.writeable = False
+    together = transform.batch(images, streams(9))
+    assert together.dtype == dtype
+    np.testing.assert_array_equal(together, [transform(image, rng) for image, rng in zip(images, streams(9))])
+    np.testing.assert_array_equal(together[3:5], transform.batch(images[3:5], streams(9)[3:5]))
+    np.testing.assert_array_equal(images, before)
+    assert transform.batch(images[:0], []).shape == (0, C, 6, 8)
+
+
+def test_a_colour_is_the_papers_formula_and_the_same_everywhere_in_an_image():
+    images, transform = floats(4, 3, 6, 8, dtype=np.float64), colours()
+    shifts = transform.batch(images, streams(4)) - images
+    for shift, rng in zip(shifts, streams(4)):
+        alpha = rng.normal(3, std=0.1)
+        wanted = sum(alpha[i] * transform.eigenvalues[i] * transform.eigenvectors[:, i] for i in range(3))
+        np.testing.assert_allclose(shift, np.broadcast_to(wanted[:, None, None], (3, 6, 8)), atol=1e-12)
+    assert len(np.unique(shifts[:, 0, 0, 0])) == 4
+
+
+def test_the_spread_of_the_colours_is_that_of_the_principal_components():
+    transform = colours(std=0.2)
+    shifts = transform.batch(np.zeros((4000, 3, 1, 1)), streams(4000))[:, :, 0, 0]
+    along = shifts @ transform.eigenvectors  # back to α·eigenvalue
+    np.testing.assert_allclose(along.std(axis=0), 0.2 * transform.eigenvalues, rtol=0.05)
+    np.testing.assert_allclose(along.mean(axis=0), 0, atol=0.02 * transform.eigenvalues[0])
+    np.testing.assert_array_equal(colours(std=0)(floats(3, 2, 2), Generator(1)), floats(3, 2, 2))
+
+
+def test_colours_are_drawn_from_the_default_generator_without_a_stream():
+    image, transform = floats(3, 4, 5), colours()
+    with tcnn.random.use_generator(Generator(9)):
+        drawn = [transform(image), transform(image)]
+    rng = Generator(9)
+    np.testing.assert_array_equal(drawn, [transform(image, rng), transform(image, rng)])
+    assert not np.array_equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: colours()(pictures(4, 4, 3)), TypeError, r"of floats, not uint8; apply ToTensor\(\) first"),
+        (lambda: colours()(floats(1, 4, 4)), ShapeError, r"3 principal components .* \(1, 4, 4\)"),
+        (lambda: colours(1)(floats(4, 4)), ShapeError, r"1 principal component do not fit .* \(4, 4\)"),
+        (lambda: PCAColor([1.0, 2.0], np.eye(3)), ShapeError, r"they are \(2,\) and \(3, 3\)"),
+        (lambda: PCAColor([1.0], [[1.0]], std=-0.1), ValueError, "std=-0.1 is a standard deviation"),
+        (lambda: PCAColor.fit(floats(3, 4, 5)), ShapeError, r"not \(3, 4, 5\)"),
+        (lambda: PCAColor.fit(pictures(1, 1, 1, 3)), ValueError, "at least two pixels, the images have 1"),
+        (lambda: PCAColor.fit(pictures(0, 4, 4, 3)), ValueError, "at least two pixels, the images have 0"),
+    ],
+)
+def test_colours_refuse_what_does_not_fit(make, error, words):
+    with pytest.raises(error, match=f"PCAColor: .*{words}"):
+        make()

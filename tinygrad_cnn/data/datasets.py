@@ -18,13 +18,17 @@ import numpy as np
 from tinygrad_cnn.about import install
 from tinygrad_cnn.data import catalogue, cifar, files, transforms
 from tinygrad_cnn.data.catalogue import DataInfo
-from tinygrad_cnn.data.dataset import ImageDataset
+from tinygrad_cnn.data.dataset import ImageDataset, Subset
 from tinygrad_cnn.data.download import Progress, obtain
 from tinygrad_cnn.data.files import DataError
 from tinygrad_cnn.data.idx import parse_idx
 from tinygrad_cnn.data.split import stratified_split
 
 _Arrays = tuple[np.ndarray, np.ndarray]
+
+
+#: What can be done to training images at random, anew in every epoch, so that the network cannot learn them by heart.
+AUGMENTATIONS = ("shift", "mirror", "colour")
 
 
 class DataSplit(NamedTuple):
@@ -34,6 +38,23 @@ class DataSplit(NamedTuple):
     test: ImageDataset
     classes: tuple[str, ...]
     info: DataInfo
+
+    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> tuple[Subset, ImageDataset]:
+        """The training images without some, and those, as they are: to decide on while the test images stay unseen.
+
+        Args:
+            fraction: The share that is held out, the same of every class.
+            seed: Fixes which images.
+
+        Returns:
+            What is left to learn from, with the training set's augmentation; and the validation set, without.
+
+        Raises:
+            ValueError: If the fraction is not between 0 and 1, or too small for one image of each class.
+        """
+        rest, held = stratified_split(self.train.targets, fraction, seed)
+        images, labels = self.train.data[held], self.train.targets[held]
+        return Subset(self.train, rest), ImageDataset(images, labels, self.test.transform, self.classes)
 
 
 class _NamedDataset(ImageDataset):
@@ -48,24 +69,31 @@ class _NamedDataset(ImageDataset):
         raise NotImplementedError
 
     @classmethod
-    def _both(cls, augment: bool, **where: Any) -> list[_NamedDataset]:
+    def _both(cls, augment: bool | Sequence[str], **where: Any) -> list[_NamedDataset]:
         """Training and test set, normalised, from reading the files once."""
         pair = []
         for train, arrays in zip((True, False), cls._read((True, False), **where), strict=True):
             dataset = cls.__new__(cls)
-            dataset._fill(train, arrays, cls._pipeline(augment and train, arrays[0].dtype == np.uint8))
+            dataset._fill(train, arrays, cls._pipeline(augment if train else (), arrays[0]))
             pair.append(dataset)
         return pair
 
     @classmethod
-    def _pipeline(cls, augment: bool, pictures: bool) -> transforms.Transform:
+    def _pipeline(cls, augment: bool | Sequence[str], images: np.ndarray) -> transforms.Transform:
         info, steps = cls.info, list[transforms.Transform]()
-        if augment:  # before normalising: what is shifted in is black
+        if isinstance(augment, bool):
+            augment = ("shift", *["mirror"] * info.mirror) if augment else ()
+        for word in augment:
+            if word not in AUGMENTATIONS:
+                raise ValueError(f"augment: there is no {word!r}; choose of {', '.join(AUGMENTATIONS)}")
+        if "shift" in augment:  # before normalising: what is shifted in is black
             steps.append(transforms.RandomCrop(info.image_shape[1:], padding=info.shift))
-            if info.mirror:
-                steps.append(transforms.RandomHorizontalFlip())
-        if pictures:
+        if "mirror" in augment:
+            steps.append(transforms.RandomHorizontalFlip())
+        if images.dtype == np.uint8:
             steps.append(transforms.ToTensor())
+        if "colour" in augment:
+            steps.append(transforms.PCAColor.fit(images))
         return transforms.Compose([*steps, transforms.Normalize(info.mean, info.std)])
 
     def _fill(self, train: bool, arrays: _Arrays, transform: Callable[..., Any] | None) -> None:
@@ -295,7 +323,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = True,
     *,
-    augment: bool = False,
+    augment: bool | Sequence[str] = False,
     mirrors: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> DataSplit:
@@ -305,8 +333,9 @@ def load(
         name: One of `available()`.
         data_dir: The folder its files are in, or are downloaded to; the cache folder if absent.
         download: Download what is not there.
-        augment: Shift training images at random by up to `info.shift` pixels, and mirror them half of the
-            time where `info.mirror` says that this is harmless; anew in every epoch.
+        augment: What is done to training images at random, anew in every epoch, of `"shift"` (by up to `info.shift`
+            pixels), `"mirror"` (half of the time) and `"colour"` (`transforms.PCAColor`, fitted to the training
+            images). True is shifting, and mirroring where `info.mirror` says that this is harmless.
         mirrors: Addresses to download from, instead of the usual ones.
         progress: Called during a download as `progress(name, received_bytes, total_bytes_or_None)`.
 
@@ -315,7 +344,7 @@ def load(
         standard deviation 1 over the training set, and its label.
 
     Raises:
-        ValueError: If there is no data set of this name.
+        ValueError: If there is no data set or augmentation of this name.
         DataError: If the files are missing, cannot be downloaded or are malformed.
     """
     known = {key.replace("-", ""): key for key in _CLASSES}

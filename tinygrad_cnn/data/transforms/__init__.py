@@ -12,6 +12,7 @@ the dtype.
 """
 
 from tinygrad_cnn.data.transforms.base import BatchTransform, Compose, Transform, apply, apply_batch, as_array
+from tinygrad_cnn.data.transforms.colour import PCAColor
 from tinygrad_cnn.data.transforms.convert import Normalize, ToTensor
 from tinygrad_cnn.data.transforms.geometry import Pad, RandomCrop, RandomHorizontalFlip, Resize
 
@@ -19,6 +20,7 @@ __all__ = [
     "BatchTransform",
     "Compose",
     "Normalize",
+    "PCAColor",
     "Pad",
     "RandomCrop",
     "RandomHorizontalFlip",

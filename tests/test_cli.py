@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -18,7 +20,7 @@ from tinygrad_cnn.cli.console import many
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.viz import render
 
-COMMANDS = ("train", "evaluate", "predict", "summary", "graph", "doctor")
+COMMANDS = ("train", "evaluate", "predict", "summary", "graph", "recipes", "doctor")
 
 
 @pytest.fixture
@@ -62,18 +64,22 @@ def test_every_command_has_help(call, command):
 
 def test_train_help_has_all_options_with_defaults(call):
     text = " ".join(call("train", "--help").stdout.replace("│", " ").split())
-    for option in ("data", "data-dir", "epochs", "batch-size", "lr", "optimizer", "seed", "device", "out", "resume"):
+    options = "data data-dir variant width epochs batch-size lr optimizer seed device out resume"
+    for option in options.split():
         assert f"--{option}" in text
-    for words in ("20 for digits", "3 for mnist", "no download", "tinygrad-cnn train lenet5 --data mnist", "Ctrl-C"):
+    for words in ("tinygrad-cnn recipes", "no download", "tinygrad-cnn train lenet5 --data mnist", "Ctrl-C"):
         assert words in text
 
 
 def test_help_lists_what_there_is(call, monkeypatch):
     text = " ".join(call("train", "--help").stdout.replace("│", " ").split())
-    for name in (*data.available(), *recipes.OPTIMIZERS, *models.available()):
+    for name in (*data.available(), *recipes.OPTIMIZERS, *models.list_models()):
         assert name in text
-    for name, rate in recipes.LEARNING_RATES.items():
+    for name, (rate, _) in recipes.OPTIMIZERS.items():
         assert f"{rate:g} for {name}" in text
+    for name in models.list_models():
+        for variant in models.variants(name):
+            assert variant in text
     usage = call("predict", "--help").stdout
     assert "IMAGE" in usage
     assert "......" not in usage
@@ -113,6 +119,12 @@ assert not [name for name in heavy if name in sys.modules], [name for name in he
         (["train", "--optimizer", ""], ["--optimizer", "choose one of: sgd, adam"]),
         (["train", ""], ["model", "choose one of: lenet5"]),
         (["train", "--optimizer", "adamm"], ["adamm", "did you mean adam?"]),
+        (["train", "lenet5", "--variant", "1997"], ["--variant", "did you mean 1998?"]),
+        (["train", "convnetjs", "--variant", "1998"], ["convnetjs comes in one form only", "lenet5, alexnet"]),
+        (["train", "lenet5", "--width", "2"], ["lenet5 has one width only", "alexnet, vgg11"]),
+        (["train", "alexnet", "--width", "0"], ["--width 0", "0.5 for half of them"]),
+        (["summary", "lenet5", "--width", "2"], ["lenet5 has one width only"]),
+        (["graph", "lenet5", "--variant", "modren"], ["did you mean modern?"]),
         (["train", "--epochs", "0"], ["--epochs"]),
         (["train", "--epochs", "many"], ["--epochs", "integer"]),
         (["train", "--batch-size", "0"], ["--batch-size"]),
@@ -150,6 +162,9 @@ def test_wrong_usage_is_explained_and_ends_with_2(call, tmp_path, arguments, wor
         (["train", "--device", "gpu"], 'there is no device "gpu"'),
         (["train", "--data", "mnist", "--data-dir", "nowhere"], "nowhere"),
         (["summary", "lenet5", "--input-shape", "1x3x3"], "too small"),
+        (["train", "vgg16", "--width", "0.1"], "images of 28×28 are too small"),
+        (["train", "alexnet", "--variant", "paper", "--data", "cifar10"], "variant='cifar'"),
+        (["train", "lenet5", "--variant", "1998", "--data", "cifar100"], "num_classes=100 must be at most 10"),
     ],
 )
 def test_mistakes_are_one_message_and_end_with_1(call, tmp_path, monkeypatch, arguments, words):
@@ -262,10 +277,58 @@ def test_summary_in_its_formats(call):
     assert ElementTree.fromstring(f"<div>{html}</div>").find("table") is not None
 
 
+def test_summary_of_a_deep_network_by_modules(call):
+    table = json.loads(call("summary", "googlenet", "--variant", "paper", "--depth", "1", "--format", "json").stdout)
+    rows = {row["name"]: row for row in table["rows"]}
+    assert rows["inception3a"]["output"] == [256, 28, 28]
+    assert rows["inception3a"]["parameters"] == 163_696  # 64·193 + 96·193 + 128·865 + 16·193 + 32·401 + 32·193
+    assert table["parameters"] == sum(row["parameters"] for row in table["rows"]) == 13_378_280
+    assert call("summary", "lenet5", "--depth", "-1").exit_code == 2
+
+
 def test_summary_for_other_images(call):
     for shape in ("3x32x32", "3,32,32", "(3, 32, 32)", "3×32×32"):
         result = call("summary", "lenet5", "--input-shape", shape)
         assert "6 × (3·5·5 + 1)" in result.stdout
+
+
+def test_summary_of_a_variant_and_of_a_width(call):
+    text = call("summary", "lenet5", "--variant", "1998").stdout
+    assert "60,000 parameters" in text
+    text = call("summary", "alexnet", "--variant", "cifar", "--width", 0.25).stdout
+    assert "370,394 parameters" in text
+    assert "61,100,840 parameters" in call("summary", "alexnet").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lenet5", "--variant", "1998"],
+        ["alexnet", "--variant", "cifar", "--width", 0.125],
+        ["googlenet", "--variant", "cifar", "--width", 0.125, "--batch-size", 2],
+        ["vgg11", "--width", 0.05, "--input-shape", "3x32x32"],
+        ["convnetjs", "--level", "module"],
+    ],
+)
+def test_graph_of_every_kind_of_network(call, tmp_path, arguments):
+    result = call("graph", *arguments, "--out", "x.dot")
+    assert result.exit_code == 0, result.output
+    assert "digraph" in (tmp_path / "x.dot").read_text(encoding="utf-8")
+
+
+def test_recipes_are_one_screen(call):
+    text = call("recipes").stdout
+    lines = text.splitlines()
+    assert len(lines) <= 24
+    table = lines[: lines.index("")]
+    assert max(map(len, table)) <= 80
+    for (network, name), recipe in recipes.RECIPES.items():
+        (row,) = [line for line in table if re.match(rf"{network} +{name} ", line)]
+        numbers = [str(recipe.epochs), str(recipe.batch_size), recipe.optimizer, f"{recipe.lr:g}"]
+        assert row.removeprefix(network).replace(name, "").split()[:4] == numbers
+        assert recipe.schedule in row
+        assert recipe.schedule in recipes.SCHEDULES
+    assert "made with variant=cifar" in text
 
 
 def test_graph_is_written_where_it_is_asked_for(call, tmp_path):

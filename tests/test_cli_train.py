@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tinygrad_cnn import TinygradCnnWarning, data, models, training
+from tinygrad_cnn import TinygradCnnWarning, data, models, random, tensor, training
 from tinygrad_cnn.about import install
 from tinygrad_cnn.cli import app, images, pictures, recipes, runs
-from tinygrad_cnn.cli.train import download_bar
+from tinygrad_cnn.cli.networks import built
+from tinygrad_cnn.cli.train import download_bar, settings
+from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.training import History, checkpoint
 from tinygrad_cnn.viz import render
 
@@ -79,7 +81,8 @@ def test_history_config_and_checkpoint_agree(trained):
     assert set(history[-1]) >= {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "images_per_second"}
     started_with = {"model": "lenet5", "data": "digits", "epochs": 1, "batch_size": 32, "optimizer": "adam", "seed": 0}
     assert {key: config[key] for key in started_with} == started_with
-    assert config["lr"] == recipes.LEARNING_RATES["adam"]
+    as_ever = {"lr": 0.003, "weight_decay": 0, "schedule": "one-cycle", "augment": ["shift"], "device": "cpu"}
+    assert {key: config[key] for key in as_ever} == as_ever
     assert f"test accuracy {history[-1]['val_accuracy']:.2%}" in output
     assert history[-1]["val_accuracy"] > 0.3  # ten classes: it has begun to learn
 
@@ -106,8 +109,8 @@ def test_the_page_shows_the_pictures_and_the_numbers(trained):
     assert all((run / source).is_file() for source in sources)
     assert "http" not in page  # works offline
     assert "nothing was chosen by looking at the test images" in page
-    assert "are shifted at random and are measured during the epoch" in page
-    assert "shifted" not in pictures.about_numbers(augmented=False)
+    assert "are changed at random (shift) and are measured during the epoch" in page
+    assert "changed" not in pictures.about_numbers((), "test")
 
 
 def test_the_example_is_a_test_image_and_can_be_predicted(trained):
@@ -374,11 +377,15 @@ def test_without_matplotlib_and_graphviz_the_training_is_not_lost(trained, here,
     assert "test accuracy" in result.stdout
 
 
+# ── recipes ──
+
+
 @pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
 def test_every_optimizer_goes_with_the_schedule(optimizer):
     model = models.create("lenet5")
-    chosen = recipes.optimizer(optimizer, model.parameters(), 0.01)
-    schedule = recipes.schedule(optimizer, chosen, 0.01, 10)
+    config = settings("lenet5", {"optimizer": optimizer, "lr": 0.01, "epochs": 2})
+    chosen = recipes.optimizer(config, model.parameters())
+    schedule = recipes.schedule(config, chosen, 5)
     rates = []
     for _ in range(10):
         rates.append(chosen.param_groups[0]["lr"])
@@ -390,8 +397,195 @@ def test_every_optimizer_goes_with_the_schedule(optimizer):
     assert rates[-1] < rates[0] < max(rates)
 
 
-def test_every_data_set_has_a_recipe():
-    assert list(recipes.RECIPES) == list(data.available())
+def test_another_optimizer_comes_with_its_own_numbers():
+    recipe = settings("alexnet", {"data": "cifar10"})
+    assert (recipe["optimizer"], recipe["lr"], recipe["weight_decay"]) == ("sgd", 0.01, 5e-4)
+    adam = settings("alexnet", {"data": "cifar10", "optimizer": "adam"})
+    assert (adam["optimizer"], adam["lr"], adam["weight_decay"]) == ("adam", 0.003, 0)
+    sgd = settings("lenet5", {"optimizer": "sgd"})
+    assert (sgd["lr"], sgd["weight_decay"], sgd["schedule"]) == (0.05, 5e-4, "one-cycle")
+    momentum = recipes.optimizer(sgd, models.create("lenet5").parameters()).param_groups[0]["momentum"]
+    assert momentum == 0.9
+
+
+def test_the_first_recipe_that_fits_is_taken():
+    assert settings("lenet5", {"variant": "1998", "data": "mnist"})["schedule"] == "halving"
+    assert settings("lenet5", {"variant": "caffe", "data": "mnist"})["epochs"] == 3
+    assert settings("vgg19", {"data": "cifar10"})["options"]["batch_norm"]
+    assert settings("alexnet", {"data": "cifar10"})["options"]["variant"] == "cifar"
+    assert settings("alexnet", {"data": "cifar10", "variant": "torchvision"})["options"]["variant"] == "torchvision"
+
+
+def test_augmentation_never_changes_what_images_show():
+    assert settings("alexnet", {"data": "mnist"})["augment"] == ["shift"]
+    assert settings("alexnet", {"data": "fashion-mnist"})["augment"] == ["shift", "mirror"]
+    assert settings("alexnet", {"data": "cifar100"})["augment"] == ["shift", "mirror", "colour"]
+
+
+def test_the_learning_rate_of_1998_falls_after_its_passes():
+    config = settings("lenet5", {"variant": "1998", "data": "mnist"})
+    optimizer = recipes.optimizer(config, models.create("lenet5").parameters())
+    schedule = recipes.schedule(config, optimizer, 5)
+    rates = []
+    for _ in range(14):
+        rates.append(optimizer.param_groups[0]["lr"] / config["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == [1] * 2 + [1 / 2] * 3 + [1 / 4] * 3 + [1 / 8] * 4 + [1 / 16] * 2
+
+
+@pytest.mark.parametrize("data_name", data.available())
+@pytest.mark.parametrize("model_name", models.list_models())
+def test_every_network_learns_from_every_data_set_it_is_large_enough_for(model_name, data_name):
+    """One step with its own recipe: the loss is finite, the weights change, the schedule goes on."""
+    given = {"data": data_name, "batch_size": 4}
+    if "width" in models.options(model_name):
+        given["width"] = 0.1
+    config = settings(model_name, given)
+    C, (H, W) = config["options"]["in_channels"], config["options"]["image_size"]
+    if model_name.startswith("vgg") and min(H, W) < 32:
+        with pytest.raises(ShapeError, match=rf"images of {H}×{W} are too small.*Enlarge"):
+            built(model_name, config["options"], seed=0)
+        return
+    model = built(model_name, config["options"], seed=0)
+    before = model.state_dict()
+    before = {name: value.numpy().copy() for name, value in before.items()}
+    optimizer = recipes.optimizer(config, model.parameters())
+    schedule = recipes.schedule(config, optimizer, 5)
+    generator = random.Generator(0)
+    x = tensor(generator.normal((4, C, H, W)), dtype="float32")
+    y = tensor(generator.integers(0, config["options"]["num_classes"], (4,)))
+    loss, _ = training.train_step(model, x, y, optimizer)
+    assert np.isfinite(loss.item())
+    schedule.step(*[0.5] * (config["schedule"] == "plateau"))
+    after = model.state_dict()
+    assert any(not np.array_equal(before[name], after[name].numpy()) for name in before)
+    assert model.eval()(x).shape == (4, config["options"]["num_classes"])
+
+
+def test_every_recipe_is_of_a_network_and_a_data_set():
+    families = [*models.list_models(), "vgg"]
+    for (network, data_name), recipe in recipes.RECIPES.items():
+        name, *variant = network.split()
+        assert name in families
+        assert all(word in models.variants(name) for word in variant)
+        assert data_name in (*data.available(), recipes.ANY)
+        assert recipe.optimizer in recipes.OPTIMIZERS
+        assert recipe.schedule in recipes.SCHEDULES
+        assert set(recipe.augment) <= set(data.datasets.AUGMENTATIONS)
+
+
+# ── other networks ──
+
+
+def test_lenet_of_1998_learns_the_digits(here):
+    result = call("train", "lenet5", "--variant", "1998", "--epochs", 1, "--out", "old")
+    assert result.exit_code == 0, result.output
+    assert "lenet5 1998, 60,000 parameters" in result.stdout
+    assert re.search(r"train lenet5 --variant 1998 --data mnist\n", result.stdout)
+    assert History.load(here / "old" / "history.json").last["val_accuracy"] > 0.3
+    assert "MAPLoss" not in (here / "old" / "graph.svg").read_text(encoding="utf-8")
+    result = call("evaluate", "old")
+    assert result.exit_code == 0
+    assert "accuracy" in result.stdout
+    result = call("predict", "old/example.png")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("old: lenet5 1998, trained on digits")
+
+
+@pytest.fixture(scope="session")
+def few_photographs(tmp_path_factory):
+    """A folder with CIFAR-10's files: 100 images to learn from and 30 to test with, noise but for their brightness."""
+    folder = tmp_path_factory.mktemp("few photographs")
+    rng = np.random.default_rng(0)
+    for name, count in [*((f"data_batch_{i}.bin", 20) for i in range(1, 6)), ("test_batch.bin", 30)]:
+        labels = np.arange(count) % 10
+        pixels = rng.integers(0, 100, (count, 3072)) + 15 * labels[:, None]
+        (folder / name).write_bytes(np.column_stack([labels, pixels]).astype(np.uint8).tobytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photographed(few_photographs, tmp_path_factory):
+    """A run of the scaled AlexNet that nothing interrupted, and what the command printed."""
+    run = tmp_path_factory.mktemp("photographed") / "straight"
+    result = call(*alexnet(few_photographs), "--out", run)
+    assert result.exit_code == 0, result.output
+    return run, result.stdout
+
+
+def alexnet(folder):
+    return ["train", "alexnet", "--width", 0.1, "--data", "cifar10", "--data-dir", folder, "--epochs", 5,
+            "--batch-size", 32]  # fmt: skip
+
+
+def test_alexnet_watches_images_it_does_not_learn_from(photographed):
+    run, output = photographed
+    assert "90 images to learn from, 10 held out to watch it, 30 to test with" in output
+    assert "augmentation   shift, mirror, colour" in output
+    assert re.search(r"validation loss \d\.\d+  validation accuracy [\d.]+ %", output)
+    saved = checkpoint.load(run / "checkpoints")
+    assert saved.config["options"]["variant"] == "cifar"
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "<th>validation accuracy</th>" in page
+    assert "The test images were looked at once, at the end." in page
+
+
+def test_the_learning_rate_falls_when_the_held_out_images_stall(photographed):
+    history = History.load(photographed[0] / "history.json")
+    rates, best = [0.01], -1.0
+    for accuracy in history["val_accuracy"]:
+        rates.append(rates[-1] if accuracy > best else rates[-1] / 10)
+        best = max(best, accuracy)
+    assert history["lr"] == pytest.approx(rates[:-1])
+    assert history["lr"][-1] < 0.01  # so that resuming has something to remember
+
+
+def test_the_test_accuracy_is_what_evaluate_says(photographed):
+    run, output = photographed
+    said = re.search(r"^test accuracy ([\d.]+%) \((\d+) of 30 images\)", output, flags=re.M)
+    result = call("evaluate", run)
+    assert result.exit_code == 0
+    assert f"accuracy {said[1]} ({said[2]} of 30 right)" in result.stdout
+    assert f"test accuracy {said[1]}" in (run / "report.html").read_text(encoding="utf-8")
+    result = call("predict", run / "example.png")
+    assert result.stdout.startswith(f"{run}: alexnet width 0.1, trained on cifar10")
+
+
+@pytest.mark.parametrize("epoch", [2, 5])
+def test_an_interrupted_plateau_goes_on_as_if_nothing_had_happened(
+    photographed, few_photographs, here, monkeypatch, epoch
+):
+    class Interrupting(training.ProgressBar):
+        def on_batch_end(self, run):
+            super().on_batch_end(run)
+            if (run.epoch, run.batch) == (epoch, 1):
+                signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "ProgressBar", Interrupting)
+        result = call(*alexnet(few_photographs), "--out", "cut")
+    assert result.exit_code == 130
+    assert len(History.load(here / "cut" / "history.json")) == epoch - 1
+    assert call("train", "--resume", "cut").exit_code == 0
+    ours, theirs = (checkpoint.load(run / "checkpoints") for run in (here / "cut", photographed[0]))
+    for name, array in theirs.model.items():
+        np.testing.assert_array_equal(ours.model[name], array)
+    assert ours.states["scheduler"] == theirs.states["scheduler"]
+    timing = ("seconds", "images_per_second")
+    records = [[{k: v for k, v in r.items() if k not in timing} for r in saved.history] for saved in (ours, theirs)]
+    assert records[0] == records[1]
+
+
+def test_runs_of_other_networks_are_named_after_them(here):
+    config = settings("alexnet", {"data": "cifar10", "width": 0.5})
+    assert runs.called(config) == "alexnet width 0.5"
+    assert runs.form(config) == "alexnet --width 0.5"
+    assert runs.form(config, trained=False) == "alexnet --variant cifar --width 0.5"
+    assert runs.new_run(runs.called(config), "cifar10", None).name.startswith("alexnet-width-0.5-cifar10-")
+    assert runs.called(settings("lenet5", {})) == "lenet5"
+    config = settings("lenet5", {"variant": "1998", "data": "mnist"})
+    assert runs.finished(config).endswith("train lenet5 --variant 1998 --data mnist --epochs 30")
 
 
 # ── pictures of one's own ──

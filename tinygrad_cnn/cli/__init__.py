@@ -4,13 +4,14 @@
 |---|---|
 | `app.py` | the program with its options, and how it starts |
 | `console.py` | printing that survives every terminal, and errors as one readable message |
-| `recipes.py` | good settings for each data set |
+| `recipes.py` | how each network is trained on each data set |
+| `networks.py` | a network from its name, variant and width |
 | `runs.py` | run directories: made, found, read |
 | `train.py` | `train` |
 | `pictures.py` | what a finished run leaves: figures, graph, page |
 | `measure.py` | `evaluate`, `predict` |
 | `images.py` | any picture as the network's input |
-| `describe.py` | `summary`, `graph` |
+| `describe.py` | `summary`, `graph`, `recipes` |
 | `doctor.py` | `doctor` |
 
 Commands import what they need when they run, so that `--help` is there at once.

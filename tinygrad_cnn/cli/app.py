@@ -13,7 +13,7 @@ from tinygrad_cnn import models
 from tinygrad_cnn.cli import recipes
 from tinygrad_cnn.cli.console import command, complain, prepare, say
 
-MODELS = f"The network: {', '.join(models.available())}."
+MODELS = f"The network: {', '.join(models.list_models())}."
 
 
 def _either(words: Iterable[str]) -> str:
@@ -22,17 +22,17 @@ def _either(words: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _by_data(setting: str) -> str:
-    """A recipe's setting for each data set: `20 for digits, cifar10; 3 for mnist`."""
-    names: dict[int, list[str]] = {}
-    for name, recipe in recipes.RECIPES.items():
-        names.setdefault(getattr(recipe, setting), []).append(name)
-    return "; ".join(f"{value} for {', '.join(those)}" for value, those in names.items())
+def _variants() -> str:
+    """`lenet5: modern, 1998; alexnet: …`."""
+    forms = {name: models.variants(name) for name in models.list_models()}
+    return "; ".join(f"{name}: {', '.join(those)}" for name, those in forms.items() if those)
 
 
 def _rates() -> str:
-    return ", ".join(f"{rate:g} for {name}" for name, rate in recipes.LEARNING_RATES.items())
+    return ", ".join(f"{lr:g} for {name}" for name, (lr, _) in recipes.OPTIMIZERS.items())
 
+
+BY_RECIPE = "the recipe's"
 
 app = typer.Typer(
     name="tinygrad-cnn",
@@ -54,6 +54,21 @@ DataDir = Annotated[
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
+Variant = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Which form of the network: {_variants()}.", metavar="NAME", show_default="the recipe's, else the first"
+    ),
+]
+Width = Annotated[
+    float | None,
+    typer.Option(
+        help="So many times as many channels in every layer: 0.5 for half of them. "
+        f"For {_either(name for name in models.list_models() if 'width' in models.options(name))}.",
+        metavar="NUMBER",
+        show_default="1",
+    ),
+]
 Device = Annotated[
     str, typer.Option("--device", metavar="DEVICE", help="Where to compute: cpu, or cuda for an NVIDIA GPU.")
 ]
@@ -85,7 +100,11 @@ def start(
 
 tinygrad-cnn train lenet5
 
-tinygrad-cnn train lenet5 --data mnist --epochs 5
+tinygrad-cnn train lenet5 --data mnist --epochs 10
+
+tinygrad-cnn train lenet5 --variant 1998 --data mnist
+
+tinygrad-cnn train alexnet --width 0.5 --data cifar10
 
 tinygrad-cnn train --resume runs/lenet5-digits-20260131-120000""",
 )
@@ -95,33 +114,30 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"What to learn: {_either(recipes.RECIPES)}; digits needs no download.",
+            help="What to learn: digits, which needs no download, mnist, fashion-mnist, cifar10 or cifar100.",
             metavar="NAME",
             show_default=recipes.DATA,
         ),
     ] = None,
     data_dir: DataDir = None,
+    variant: Variant = None,
+    width: Width = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            metavar="NUMBER",
-            help="How often to walk through all training images.",
-            show_default=_by_data("epochs"),
+            min=1, metavar="NUMBER", help="How often to walk through all training images.", show_default=BY_RECIPE
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="NUMBER", help="Images in one step of learning.", show_default=_by_data("batch_size")
-        ),
+        typer.Option(min=1, metavar="NUMBER", help="Images in one step of learning.", show_default=BY_RECIPE),
     ] = None,
     lr: Annotated[
         float | None,
         typer.Option(
-            help="Largest learning rate: how far a step goes. It rises to this and falls again (one cycle).",
+            help="Largest learning rate: how far a step goes. The recipe's schedule lowers it.",
             metavar="NUMBER",
-            show_default=_rates(),
+            show_default=f"{BY_RECIPE}; with another optimizer {_rates()}",
         ),
     ] = None,
     optimizer: Annotated[
@@ -129,7 +145,7 @@ def train(
         typer.Option(
             help=f"How the weights are changed: {_either(recipes.OPTIMIZERS)}.",
             metavar="NAME",
-            show_default=recipes.OPTIMIZER,
+            show_default=BY_RECIPE,
         ),
     ] = None,
     seed: Annotated[
@@ -163,11 +179,23 @@ def train(
 ) -> None:
     """Train a network and keep what came out: weights, curves, pictures.
 
+    For each network and data set there is a recipe, the settings that train it well: tinygrad-cnn recipes shows them.
+    Options replace them one by one.
+
     Ctrl-C stops after the current step; nothing is lost, and --resume goes on.
     """
     from tinygrad_cnn.cli.train import train
 
-    given = {"data": data, "epochs": epochs, "batch_size": batch_size, "lr": lr, "optimizer": optimizer, "seed": seed}
+    given = {
+        "data": data,
+        "variant": variant,
+        "width": width,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "optimizer": optimizer,
+        "seed": seed,
+    }
     train(model, given, data_dir, device, out, resume)
 
 
@@ -212,29 +240,39 @@ def predict(
     predict(pictures, run, device)
 
 
-@app.command("summary", epilog="Example: tinygrad-cnn summary lenet5 --input-shape 3x32x32")
+@app.command("summary", epilog="Example: tinygrad-cnn summary lenet5 --variant 1998 --input-shape 1x32x32")
 @command
 def summary(
     model: Annotated[str, typer.Argument(help=MODELS, metavar="MODEL")],
+    variant: Variant = None,
+    width: Width = None,
     input_shape: Annotated[
         str | None,
         typer.Option(help="Channels, rows, columns of one image.", metavar="CxHxW", show_default="the network's own"),
     ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            help="Levels of names that get rows of their own; 1 for a row per module.", min=0, show_default="all"
+        ),
+    ] = None,
     format: Annotated[
-        str, typer.Option(help="How to write the table: text, markdown or html.", metavar="NAME")
+        str, typer.Option(help="How to write the table: text, markdown, html or json.", metavar="NAME")
     ] = "text",
     debug: Debug = False,
 ) -> None:
     """Print a network's layers: output sizes, weights, parameters, multiply-adds, receptive field."""
     from tinygrad_cnn.cli.describe import summary
 
-    summary(model, input_shape, format)
+    summary(model, variant, width, input_shape, depth, format)
 
 
 @app.command("graph", epilog="Example: tinygrad-cnn graph lenet5 --out lenet5.png --level module")
 @command
 def graph(
     model: Annotated[str, typer.Argument(help=MODELS, metavar="MODEL")],
+    variant: Variant = None,
+    width: Width = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write: .svg, .png, .pdf or .dot.", metavar="FILE", show_default="<model>.svg"),
@@ -255,7 +293,16 @@ def graph(
     """Draw the computation graph of one training step: what backpropagation walks through."""
     from tinygrad_cnn.cli.describe import graph
 
-    graph(model, out, level, input_shape, batch_size)
+    graph(model, variant, width, out, level, input_shape, batch_size)
+
+
+@app.command("recipes")
+@command
+def recipes_(debug: Debug = False) -> None:
+    """Show how each network is trained on each data set: epochs, optimizer, learning rate, augmentation."""
+    from tinygrad_cnn.cli.describe import recipes
+
+    recipes()
 
 
 @app.command("doctor")

@@ -1,62 +1,108 @@
-"""`summary` and `graph`: a network's table and its picture, without training it."""
+"""`summary`, `graph` and `recipes`: a network's table, its picture and how it is trained, without training it."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tinygrad_cnn.cli import runs
+from tinygrad_cnn.cli import networks, runs
 from tinygrad_cnn.cli.console import chosen, console, say, writing, wrong
 
 if TYPE_CHECKING:
     from tinygrad_cnn.nn import Module
 
 
-def model_for(name: str, input_shape: str | None, classes: int | None = None) -> Module:
+def model_for(name: str, variant: str | None, width: float | None, input_shape: str | None) -> Module:
     """A network by name, for images of this shape (`3x32x32`)."""
-    from tinygrad_cnn import models
-
-    name = chosen("model", name, models.available())
-    options: dict[str, Any] = {}
+    name = networks.named(name)
+    options = networks.form(name, variant, width)
     if input_shape is not None:
         sizes = re.split(r"[x×,\s]+", input_shape.strip().strip("()"))
         if len(sizes) != 3 or not all(size.isdigit() and int(size) for size in sizes):
             wrong(f"--input-shape {input_shape}: give channels, rows and columns of one image, such as 3x32x32")
         C, H, W = map(int, sizes)
-        options = {"in_channels": C, "image_size": (H, W)}
-    if classes is not None:
-        options["num_classes"] = classes
-    return models.create(name, **options)
+        options |= {"in_channels": C, "image_size": (H, W)}
+    return networks.built(name, options)
 
 
-def summary(name: str, input_shape: str | None, format: str) -> None:
+def summary(
+    name: str, variant: str | None, width: float | None, input_shape: str | None, depth: int | None, format: str
+) -> None:
     """Prints the network's table."""
     from tinygrad_cnn import tables
+    from tinygrad_cnn.nn import init
 
-    format = chosen("--format", format, ("text", "markdown", "html"))
-    table = tables.summary(model_for(name, input_shape))
+    formats: dict[str, Callable[[tables.Summary], str]] = {
+        "text": lambda table: table.to_text(output.width if output.is_terminal else None),
+        "markdown": lambda table: table.to_markdown(),
+        "html": lambda table: table.to_html(),
+        "json": lambda table: json.dumps(table.to_dict(), indent=2, ensure_ascii=False),
+    }
     output = console()
-    if format == "text":
-        say(table.to_text(output.width if output.is_terminal else None))
-    else:
-        say(table.to_markdown() if format == "markdown" else table.to_html())
+    written = formats[chosen("--format", format, tuple(formats))]
+    with init.skipped():  # only sizes matter
+        model = model_for(name, variant, width, input_shape)
+    say(written(tables.summary(model, depth=depth)))
 
 
-def graph(name: str, out: Path | None, level: str, input_shape: str | None, batch_size: int) -> None:
+def graph(
+    name: str,
+    variant: str | None,
+    width: float | None,
+    out: Path | None,
+    level: str,
+    input_shape: str | None,
+    batch_size: int,
+) -> None:
     """Draws one training step of a fresh network on random images."""
-    from tinygrad_cnn import functional as F
-    from tinygrad_cnn import models, random, tensor, viz
+    from tinygrad_cnn import random, tensor, training, viz
 
     level = chosen("--level", level, ("op", "module"))
-    out = Path(f"{chosen('model', name, models.available())}.svg") if out is None else out
+    out = Path(f"{networks.named(name)}.svg") if out is None else out
     if out.suffix[1:].lower() not in viz.graphs.FORMATS:
         wrong(f"--out {out}: the name must end in .{', .'.join(viz.graphs.FORMATS)}, which says what is drawn")
-    model = model_for(name, input_shape)
+    model = model_for(name, variant, width, input_shape)
     generator = random.Generator(0)
     images = tensor(generator.normal((batch_size, *model.input_shape)), dtype="float32")
     labels = tensor(generator.integers(0, 2, (batch_size,)))
-    drawn = viz.graph(F.cross_entropy(model(images), labels), params=model, level="op" if level == "op" else "module")
+    loss = training.loss_of(model)(model(images), labels)
+    drawn = viz.graph(loss, params=model, level="op" if level == "op" else "module")
     with writing(out, runs.ELSEWHERE):
         path = drawn.save(out)
     say(f"{drawn.description}: {path}")
+
+
+def recipes() -> None:
+    """Prints the table of recipes, and what the words in it mean."""
+    from rich.table import Table
+
+    from tinygrad_cnn.cli.recipes import RECIPES, SCHEDULES
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("network", "data", "epochs", "batch", "with", "lr", "decay", "schedule"):
+        table.add_column(head, justify="right" if head in ("epochs", "batch", "lr", "decay") else "left", no_wrap=True)
+    table.add_column("augmentation")
+    notes = [
+        "batch: images in a step; with: the optimizer; lr: its largest learning rate; decay: its weight decay",
+        "augmentation: left out where it would change what images show (no digit is mirrored, no grey gets a colour)",
+    ]
+    for (network, data), recipe in RECIPES.items():
+        table.add_row(
+            network,
+            data,
+            str(recipe.epochs),
+            str(recipe.batch_size),
+            recipe.optimizer,
+            f"{recipe.lr:g}",
+            f"{recipe.weight_decay:g}",
+            recipe.schedule,
+            " ".join(recipe.augment),
+        )
+        notes += [f"{network}: made with {name}={value}" for name, value in recipe.options.items()]
+    console().print(table)
+    say()
+    for line in (*notes, *(f"{name}: {meaning}" for name, meaning in SCHEDULES.items())):
+        say(line)

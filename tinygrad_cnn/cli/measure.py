@@ -94,7 +94,7 @@ def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int =
     model, config = runs.trained_model(run, device)
     _require_pictures(pictures, run)
     info = catalogue.ALL[config["data"]]
-    say(f"{run}: {config['model']}, trained on {info.name}")
+    say(f"{run}: {runs.called(config)}, trained on {info.name}")
     for path in pictures:
         image, done = read_picture(path, info)
         if image is None:
@@ -115,4 +115,4 @@ def predict(pictures: Sequence[Path], run: Path | None, device: str, most: int =
     if config["data"] == "digits":
         say()
         say("This network has seen 1,438 digits by a few writers; one trained on MNIST reads other hands much better:")
-        say(f"  {program()} train {config['model']} --data mnist")
+        say(f"  {program()} train {runs.form(config)} --data mnist")

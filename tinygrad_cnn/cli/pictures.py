@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from tinygrad_cnn.cli import runs
 from tinygrad_cnn.cli.console import say
 
 if TYPE_CHECKING:
+    from tinygrad_cnn.cli.train import Batches
     from tinygrad_cnn.data import DataLoader, DataSplit
     from tinygrad_cnn.nn import Module
     from tinygrad_cnn.training import History
@@ -20,14 +23,39 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 
 
+@dataclass
+class Verdicts:
+    """What a network said about the test images.
+
+    Attributes:
+        predicted: (N,) the classes it took them for.
+        actual: (N,) the classes they are.
+        wrong_images: Those it took for something else.
+    """
+
+    predicted: np.ndarray
+    actual: np.ndarray
+    wrong_images: np.ndarray
+
+    @property
+    def right(self) -> int:
+        """How many images were recognised."""
+        return int((self.predicted == self.actual).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images that were recognised."""
+        return self.right / len(self.actual)
+
+
 def leave(
     run: Path,
     config: dict[str, Any],
     model: Module,
     split: DataSplit,
-    train_loader: DataLoader,
-    test_loader: DataLoader,
+    batches: Batches,
     history: History,
+    verdicts: Verdicts,
 ) -> dict[str, Path]:
     """Makes all pictures and the page; returns what each is → where it lies.
 
@@ -35,23 +63,23 @@ def leave(
     """
     from tinygrad_cnn import training
 
-    predicted, actual, wrong_images = judged(model, test_loader)
+    predicted, actual = verdicts.predicted, verdicts.actual
     wrong = predicted != actual
     classes = split.classes
     confusion = training.confusion_matrix(predicted, actual, len(classes))
+    title = f"{runs.called(config)} on {config['data']}"
     figures: dict[str, Path] = {}
     try:
         from tinygrad_cnn.viz import plot
 
-        title = f"{config['model']} on {config['data']}"
         drawn = {
-            "learning curves": plot.learning_curves(history, title=title, validation="test"),
+            "learning curves": plot.learning_curves(history, title=title, validation=batches.watched),
             "confusion matrix": plot.confusion_matrix(confusion, classes),
             "filters": plot.filters(model, title=f"filters of the first convolution, {title}"),
         }
         if wrong.any():
             drawn["misclassified"] = plot.misclassified(
-                wrong_images,
+                verdicts.wrong_images,
                 actual[wrong],
                 predicted[wrong],
                 classes,
@@ -63,8 +91,13 @@ def leave(
         figures.update(example(run, split))
     except ImportError as error:
         say(f"no figures: {error}", style="yellow")
-    figures["graph of a step"] = step_graph(run, model, train_loader)
-    left = {"report": page(run, config, history, figures), **figures}
+    figures["graph of a step"] = step_graph(run, model, batches.train)
+    left = {
+        "report": page(
+            run, config, history, figures, f"{title}: test accuracy {verdicts.accuracy:.2%}", batches.watched
+        ),
+        **figures,
+    }
     left["history"] = run / runs.HISTORY
     left["settings"] = run / runs.CONFIG
     left["checkpoints"] = run / runs.CHECKPOINTS
@@ -83,8 +116,8 @@ def example(run: Path, split: DataSplit) -> dict[str, Path]:
     return {f"example, class {split.classes[int(label)]}": path}
 
 
-def judged(model: Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted and actual class of every image, and those images whose class was not recognised."""
+def judged(model: Module, loader: DataLoader) -> Verdicts:
+    """What the network says about every image."""
     from tinygrad_cnn import no_grad
 
     predicted, actual, wrong = [], [], []
@@ -94,24 +127,34 @@ def judged(model: Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray, n
             predicted.append(model(x).numpy().argmax(axis=1))
             actual.append(y.numpy())
             wrong.append(x.numpy()[predicted[-1] != actual[-1]])
-    return np.concatenate(predicted), np.concatenate(actual), np.concatenate(wrong)
+    return Verdicts(np.concatenate(predicted), np.concatenate(actual), np.concatenate(wrong))
 
 
 def step_graph(run: Path, model: Module, loader: DataLoader) -> Path:
     """The graph of one training step's forward pass, from a batch of images to the loss."""
-    from tinygrad_cnn import functional as F
-    from tinygrad_cnn import viz
+    from tinygrad_cnn import training, viz
 
     model.train()
     x, y = next(iter(loader))
-    return viz.graph(F.cross_entropy(model(x), y), params=model).save(run / "graph.svg")
+    return viz.graph(training.loss_of(model)(model(x), y), params=model).save(run / "graph.svg")
 
 
-def page(run: Path, config: dict[str, Any], history: History, figures: dict[str, Path]) -> Path:
-    """One HTML file beside the pictures that shows them with the settings and the numbers of every epoch."""
+def page(
+    run: Path, config: dict[str, Any], history: History, figures: dict[str, Path], title: str, watched: str
+) -> Path:
+    """One HTML file beside the pictures that shows them with the settings and the numbers of every epoch.
+
+    Args:
+        run: The run directory.
+        config: The run's settings.
+        history: The numbers.
+        figures: What is shown → where it lies.
+        title: The headline.
+        watched: What the `val_` numbers were measured on, `"test"` or `"validation"` images.
+    """
     names = [name for name in history.names if name != "epoch"]
     head = "".join(
-        f"<th>{html.escape(name.replace('val_', 'test ').replace('_', ' '))}</th>" for name in ["epoch", *names]
+        f"<th>{html.escape(name.replace('val_', f'{watched} ').replace('_', ' '))}</th>" for name in ["epoch", *names]
     )
     rows = "\n".join(
         f"<tr><td>{record['epoch']}</td>{''.join(f'<td>{_number(record.get(name))}</td>' for name in names)}</tr>"
@@ -122,7 +165,7 @@ def page(run: Path, config: dict[str, Any], history: History, figures: dict[str,
         for what, path in figures.items()
         if path.suffix in (".png", ".svg") and path.name != runs.EXAMPLE
     )
-    title = html.escape(f"{config['model']} on {config['data']}: test accuracy {history.last['val_accuracy']:.2%}")
+    title = html.escape(title)
     path = run / PAGE
     path.write_text(
         f"""<!DOCTYPE html>
@@ -140,7 +183,7 @@ pre {{ background: #f5f5f5; padding: 1rem; overflow-x: auto; }}
 <h1>{title}</h1>
 {shown}
 <h2>epochs</h2>
-<p>{about_numbers(config["augment"])}</p>
+<p>{about_numbers(config["augment"], watched)}</p>
 <table>
 <tr>{head}</tr>
 {rows}
@@ -154,13 +197,18 @@ pre {{ background: #f5f5f5; padding: 1rem; overflow-x: auto; }}
     return path
 
 
-def about_numbers(augmented: bool) -> str:
-    """How to read the epochs' table: what the test images are for, and why they come off better at first."""
-    shifted = "are shifted at random and " if augmented else ""
-    return (
+def about_numbers(augment: Sequence[str], watched: str) -> str:
+    """How to read the epochs' table: what the images are for, and why the measured ones come off better at first."""
+    changed = "are changed at random (" + ", ".join(augment) + ") and " if augment else ""
+    role = (
         "In this run nothing was chosen by looking at the test images; they were only measured after each epoch. "
-        f"At first the test accuracy is above the training accuracy, since the training images {shifted}are measured "
-        "during the epoch, while the network is still learning."
+        if watched == "test"
+        else "The validation images are training images that the network did not learn from: when their accuracy "
+        "stalled, the learning rate fell. The test images were looked at once, at the end. "
+    )
+    return (
+        f"{role}At first the {watched} accuracy is above the training accuracy, since the training images {changed}are "
+        "measured during the epoch, while the network is still learning."
     )
 
 

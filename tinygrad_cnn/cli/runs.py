@@ -23,10 +23,35 @@ EXAMPLE = "example.png"  # a test image, for a first `predict`
 ELSEWHERE = "choose another place with --out"
 
 
-def new_run(model: str, data: str, out: Path | None) -> Path:
+def called(config: dict[str, Any]) -> str:
+    """What to call a run's network: `lenet5`; `alexnet cifar width 0.5` if not everything is as usual.
+
+    >>> called({"model": "lenet5", "options": {"variant": "1998"}}), called({"model": "vgg11", "options": {}})
+    ('lenet5 1998', 'vgg11')
+    """
+    return form(config).replace("--variant ", "").replace("--", "")
+
+
+def form(config: dict[str, Any], trained: bool = True) -> str:
+    """A run's network as arguments of the command line, without what goes without saying.
+
+    Args:
+        config: The run's settings.
+        trained: For `train`, which takes the recipe's variant; `summary` does not know the data and takes the first.
+
+    >>> form({"model": "lenet5", "options": {"variant": "1998"}})
+    'lenet5 --variant 1998'
+    """
+    options = config.get("options", {})
+    usual = recipes.recipe(config["model"], None, config.get("data", recipes.DATA)).options if trained else {}
+    said = [f"--{name} {options[name]}" for name in ("variant", "width") if options.get(name) != usual.get(name)]
+    return " ".join([config["model"], *said])
+
+
+def new_run(network: str, data: str, out: Path | None) -> Path:
     """Makes an empty run directory; an existing one is never written into.
 
-    Without `out` it is `runs/<model>-<data>-<date>-<time>`, with a number behind it if that exists.
+    Without `out` it is `runs/<network>-<data>-<date>-<time>`, with a number behind it if that exists.
     """
     if out is not None:
         refuse_used(out)
@@ -34,7 +59,7 @@ def new_run(model: str, data: str, out: Path | None) -> Path:
             out.mkdir(parents=True, exist_ok=True)
         return out
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{model}-{data}-{stamp}"
+    name = f"{network.replace(' ', '-')}-{data}-{stamp}"
     with writing(RUNS, ELSEWHERE):
         RUNS.mkdir(exist_ok=True)
         for number in itertools.count(1):
@@ -92,7 +117,7 @@ def finished(config: dict[str, Any]) -> str:
     """That a run has come to the end of its schedule, and how to train longer."""
     epochs = config["epochs"]
     data = "" if config["data"] == recipes.DATA else f" --data {config['data']}"
-    longer = f"{program()} train {config['model']}{data} --epochs {epochs + max(epochs // 2, 1)}"
+    longer = f"{program()} train {form(config)}{data} --epochs {epochs + max(epochs // 2, 1)}"
     return f"this run has finished its {many(epochs, 'epoch')}; for more, start a new one: {longer}"
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_cnn.cli import recipes, runs
+from tinygrad_cnn.cli import networks, recipes, runs
 from tinygrad_cnn.cli.console import chosen, console, many, program, quoted, say, stop, writing, wrong
 
 if TYPE_CHECKING:
+    from tinygrad_cnn.cli.pictures import Verdicts
     from tinygrad_cnn.data import DataLoader, DataSplit
     from tinygrad_cnn.nn import Module
     from tinygrad_cnn.training import History
@@ -32,7 +33,8 @@ def train(
 
     Args:
         model: The network's name.
-        given: data, epochs, batch_size, lr, optimizer and seed; None where the command line does not say.
+        given: data, variant, width, epochs, batch_size, lr, optimizer and seed; None where the command line does not
+            say.
         data_dir: The folder of the data.
         device: `"cpu"`, `"cuda"`, `"cuda:1"`.
         out: The run directory to make.
@@ -47,49 +49,45 @@ def train(
         runs.refuse_used(out)
     if data_dir is not None:
         config["data_dir"] = str(data_dir.resolve())
+    network = networks.built(config["model"], config["options"], config["seed"])  # before the data: it may not fit them
     split = load_data(config["data"], Path(config["data_dir"]) if config["data_dir"] else None, config["augment"])
     if resume is None:
-        C, H, W = split.info.image_shape
-        config["options"] = {"num_classes": len(split.classes), "in_channels": C, "image_size": [H, W]}
-        run = runs.new_run(config["model"], config["data"], out)
+        run = runs.new_run(runs.called(config), config["data"], out)
         runs.write_config(run, config)
     else:
         run = resume
-    learn(run, config, split, started, resume is not None)
+    learn(run, config, network, split, started, resume is not None)
 
 
 def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a new run: what was given, and the data set's recipe for the rest."""
-    from tinygrad_cnn import __version__, data, models
+    """The settings of a new run: what was given, and the recipe for the rest."""
+    from tinygrad_cnn import __version__, data
 
-    defaults: dict[str, Any] = {"data": recipes.DATA, "optimizer": recipes.OPTIMIZER, "seed": 0}
-    given = defaults | {name: value for name, value in given.items() if value is not None}
-    name = chosen("model", recipes.MODEL if model is None else model, models.available())
-    data_name = chosen("--data", given["data"], data.available())
-    optimizer = chosen("--optimizer", given["optimizer"], recipes.OPTIMIZERS)
-    recipe = recipes.RECIPES[data_name]
-    lr = given.get("lr", recipes.LEARNING_RATES[optimizer])
-    if not 0 < lr < math.inf:
-        wrong(f"--lr {lr:g}: the learning rate must be finite and greater than 0")
+    given = {name: value for name, value in given.items() if value is not None}
+    name = networks.named(recipes.MODEL if model is None else model)
+    info = data.catalogue.ALL[chosen("--data", given.get("data", recipes.DATA), data.available())]
+    form = networks.form(name, given.get("variant"), given.get("width"))
+    if "optimizer" in given:
+        given["optimizer"] = chosen("--optimizer", given["optimizer"], tuple(recipes.OPTIMIZERS))
+    base = recipes.recipe(name, form.get("variant"), info.name)
+    if not 0 < given.get("lr", base.lr) < math.inf:
+        wrong(f"--lr {given['lr']:g}: the learning rate must be finite and greater than 0")
+    C, H, W = info.image_shape
+    images = {"num_classes": len(info.classes), "in_channels": C, "image_size": [H, W]}
     return {
         "model": name,
-        "data": data_name,
+        "options": images | dict(base.options) | form,
+        "data": info.name,
         "data_dir": None,
-        "epochs": given.get("epochs", recipe.epochs),
-        "batch_size": given.get("batch_size", recipe.batch_size),
-        "optimizer": optimizer,
-        "lr": lr,
-        "seed": given["seed"],
-        "augment": recipe.augment,
         "device": "cpu",
+        **recipes.settings(base, info, given),
+        "seed": given.get("seed", 0),
         "version": __version__,
     }
 
 
 def resumed(run: Path, model: str | None, given: dict[str, Any], out: Path | None) -> dict[str, Any]:
     """The settings of a run that goes on: exactly those it was started with."""
-    from tinygrad_cnn import models
-
     saved = runs.saved_run(run)
     config = dict(saved.config)
     done = len(saved.history or ()) >= config["epochs"]
@@ -97,7 +95,7 @@ def resumed(run: Path, model: str | None, given: dict[str, Any], out: Path | Non
     if others:
         more = f"; {runs.finished(config)}" if done else ""
         wrong(f"--resume goes on with the settings of {run}; leave out {', '.join(others)}{more}")
-    if model is not None and chosen("model", model, models.available()) != config["model"]:
+    if model is not None and networks.named(model) != config["model"]:
         wrong(f"{run} trains {config['model']}, not {model}")
     if done:
         say("nothing is left to train, only the pictures are made again:", style="yellow")
@@ -106,30 +104,28 @@ def resumed(run: Path, model: str | None, given: dict[str, Any], out: Path | Non
     return config
 
 
-def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, go_on: bool) -> None:
+def learn(run: Path, config: dict[str, Any], model: Module, split: DataSplit, started: float, go_on: bool) -> None:
     """Trains, and leaves and announces what came out; Ctrl-C leaves a checkpoint and says how to go on."""
-    from tinygrad_cnn import models, random, training
+    from tinygrad_cnn import random, training
     from tinygrad_cnn.cli import pictures
 
-    seed = config["seed"]
-    model = models.create(config["model"], **config["options"], generator=random.Generator(seed))
     model.to(config["device"])
-    train_loader, test_loader = loaders(config, split)
-    optimizer = recipes.optimizer(config["optimizer"], model.parameters(), config["lr"])
-    steps = config["epochs"] * len(train_loader)
-    introduce(run, config, model, split, len(train_loader))
+    batches = loaders(config, split)
+    optimizer = recipes.optimizer(config, model.parameters())
+    introduce(run, config, model, batches)
     try:
         history = training.fit(
             model,
-            train_loader,
+            batches.train,
             optimizer,
             epochs=config["epochs"],
-            val_loader=test_loader,
-            scheduler=recipes.schedule(config["optimizer"], optimizer, config["lr"], steps),
-            callbacks=[training.ProgressBar(console(), validation="test")],
+            val_loader=batches.validation or batches.test,
+            scheduler=recipes.schedule(config, optimizer, len(batches.train)),
+            monitor="val_accuracy",
+            callbacks=[training.ProgressBar(console(), validation=batches.watched)],
             checkpoint_dir=run / runs.CHECKPOINTS,
             resume=go_on,
-            generator=random.Generator(seed, stream=(2,)),
+            generator=random.Generator(config["seed"], stream=(2,)),
             config=config,
         )
     except training.Interrupted as stopped:
@@ -140,8 +136,9 @@ def learn(run: Path, config: dict[str, Any], split: DataSplit, started: float, g
         stop(stopped.exit_code)
     keep_history(history, run)
     with writing(run, f"the training is safe; free some space, then {again(run)} makes the pictures"):
-        left = pictures.leave(run, config, model, split, train_loader, test_loader, history)
-    announce(run, config, history, left, len(split.test), time.perf_counter() - started)
+        verdicts = pictures.judged(model, batches.test)
+        left = pictures.leave(run, config, model, split, batches, history, verdicts)
+    announce(run, config, len(history), verdicts, left, time.perf_counter() - started)
 
 
 def keep_history(history: History, run: Path) -> None:
@@ -155,32 +152,62 @@ def again(run: Path) -> str:
     return f"{program()} train --resume {quoted(run)}"
 
 
-def loaders(config: dict[str, Any], split: DataSplit) -> tuple[DataLoader, DataLoader]:
-    """The training batches, shuffled, and the test batches as they are."""
+class Batches(NamedTuple):
+    """What a run learns from and what it is measured on.
+
+    Attributes:
+        train: The training batches, shuffled.
+        validation: The held-out ones, if the schedule looks at them; else nothing is held out, and the test images are
+            measured after every epoch.
+        test: The test batches.
+    """
+
+    train: DataLoader
+    validation: DataLoader | None
+    test: DataLoader
+
+    @property
+    def watched(self) -> str:
+        """What the `val_` numbers were measured on."""
+        return "test" if self.validation is None else "validation"
+
+
+def loaders(config: dict[str, Any], split: DataSplit) -> Batches:
+    """The batches of a run."""
     from tinygrad_cnn import random
     from tinygrad_cnn.data import DataLoader
 
+    learned, held = split.hold_out(recipes.HELD_OUT) if config["schedule"] == "plateau" else (split.train, None)
     train = DataLoader(
-        split.train,
+        learned,
         batch_size=config["batch_size"],
         shuffle=True,
         generator=random.Generator(config["seed"], stream=(1,)),
         device=config["device"],
     )
-    return train, DataLoader(split.test, batch_size=TEST_BATCH, device=config["device"])
+    validation, test = (
+        None if images is None else DataLoader(images, batch_size=TEST_BATCH, device=config["device"])
+        for images in (held, split.test)
+    )
+    return Batches(train, validation, test)  # type: ignore[arg-type]
 
 
-def introduce(run: Path, config: dict[str, Any], model: Module, split: DataSplit, steps: int) -> None:
-    """What is going to happen, in five lines."""
+def introduce(run: Path, config: dict[str, Any], model: Module, batches: Batches) -> None:
+    """What is going to happen, in a few lines."""
     from tinygrad_cnn.kernels.threads import get_num_threads
 
     threads = f" with {many(get_num_threads(), 'thread')}" if config["device"] == "cpu" else ""
-    epochs = f"{many(config['epochs'], 'epoch')} of {many(steps, 'step')}"
+    epochs = f"{many(config['epochs'], 'epoch')} of {many(len(batches.train), 'step')}"
+    held = f" {len(batches.validation.dataset):,} held out to watch it," if batches.validation else ""
+    images = f"{len(batches.train.dataset):,} images to learn from,{held} {len(batches.test.dataset):,} to test with"
+    decay = f", weight decay {config['weight_decay']:g}" if config["weight_decay"] else ""
     facts = {
-        "network": f"{config['model']}, {model.num_parameters():,} parameters, on {config['device']}{threads}",
-        "data": f"{config['data']}, {len(split.train):,} images to learn from, {len(split.test):,} to test with",
+        "network": f"{runs.called(config)}, {model.num_parameters():,} parameters, on {config['device']}{threads}",
+        "data": f"{config['data']}, {images}",
         "training": f"{epochs}, {many(config['batch_size'], 'image')} each",
-        "optimizer": f"{config['optimizer']}, learning rate up to {config['lr']:g}, seed {config['seed']}",
+        "optimizer": f"{config['optimizer']}, learning rate up to {config['lr']:g}{decay}, seed {config['seed']}",
+        "learning rate": recipes.SCHEDULES[config["schedule"]],
+        "augmentation": ", ".join(config["augment"]) or "none",
         "run directory": f"{run}",
     }
     for what, fact in facts.items():
@@ -189,14 +216,13 @@ def introduce(run: Path, config: dict[str, Any], model: Module, split: DataSplit
 
 
 def announce(
-    run: Path, config: dict[str, Any], history: History, left: dict[str, Path], tested: int, seconds: float
+    run: Path, config: dict[str, Any], epochs: int, verdicts: Verdicts, left: dict[str, Path], seconds: float
 ) -> None:
     """The end of a training: how good the network is, where everything lies, what to do next."""
-    accuracy = history.last["val_accuracy"]
     say()
     say(
-        f"test accuracy {accuracy:.2%} ({round(accuracy * tested):,} of {tested:,} images) "
-        f"after {many(len(history), 'epoch')}; {seconds:.1f} s in all",
+        f"test accuracy {verdicts.accuracy:.2%} ({verdicts.right:,} of {len(verdicts.actual):,} images) "
+        f"after {many(epochs, 'epoch')}; {seconds:.1f} s in all",
         style="bold green",
     )
     say()
@@ -212,13 +238,13 @@ def announce(
     for line in (
         f"{program()} evaluate {quoted(run)}",
         f"{program()} predict {picture}",
-        f"{program()} train {config['model']} --data {other}",
-        f"{program()} summary {config['model']}",
+        f"{program()} train {runs.form(config)} --data {other}",
+        f"{program()} summary {runs.form(config, trained=False)}",
     ):
         say(f"  {line}")
 
 
-def load_data(name: str, data_dir: Path | None, augment: bool = False) -> DataSplit:
+def load_data(name: str, data_dir: Path | None, augment: Sequence[str] = ()) -> DataSplit:
     """The data set, with a progress bar if it must be downloaded."""
     from tinygrad_cnn import data
 

@@ -13,6 +13,7 @@ from rich.console import Console
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import functional as F
 from tinygrad_cnn import models, nn
+from tinygrad_cnn.nn.utils import skip_init
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.tables import memory_text, summary
 
@@ -241,11 +242,13 @@ def test_the_input_shape_must_be_known(shape):
         (
             [nn.ReLU(), nn.Conv2d(1, 4, 9)],
             (1, 5, 5),
-            r"layer 1 \(Conv2d\) gets 1×5×5: .*\(5 \+ 0 \+ 0 − 9\)/1 \+ 1 is at least 1",
+            r"layer 1 \(Conv2d\) gets 1×5×5: .*\(5 − 9\)/1 \+ 1 = −3, which must be at least 1",
         ),
         ([nn.Conv2d(1, 4, 3)], (2, 1, 8, 8), r"layer 0 \(Conv2d\) gets 2×1×8×8: .*without the batch axis"),
-        ([nn.Linear(4, 2)], (1, 2, 2), "wants 4 features.*put nn.Flatten"),
-        ([nn.Linear(4, 2)], (5,), "wants 4 features.*change in_features"),
+        ([nn.Conv2d(3, 4, 3)], (8, 9, 3), r"wants 3 channels, .* has 8; channels come first here, \(3, 8, 9\)"),
+        ([nn.Linear(4, 2)], (1, 2, 2), r"wants 4 features in the last axis .*; put nn.Flatten\(\) before it$"),
+        ([nn.Linear(4, 2)], (1, 2, 3), "put nn.Flatten.* before it, and make it with in_features=6"),
+        ([nn.Linear(4, 2)], (5,), r"wants 4 features in the last axis of \(5,\); make it with in_features=5"),
     ],
 )
 def test_layers_that_do_not_fit_are_named(layers, shape, message):
@@ -261,19 +264,44 @@ def test_text_is_aligned_and_has_the_totals():
     conv2 = next(line for line in lines if line.startswith("features.conv2"))
     assert conv2.index("16 × (6·5·5 + 1)") == heading.index("weights")
     assert conv2[: heading.index("parameters") + len("parameters")].endswith("2,416")
-    assert lines[-1] == "61,706 parameters (247 kB), 416,520 multiply-adds and 61.5 kB of outputs for one sample"
+    assert lines[-1] == (
+        "61,706 parameters (247 kB), 423,038 connections, 416,520 multiply-adds and 61.5 kB of outputs for one sample"
+    )
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_print_fills_the_terminal_and_shows_everything_elsewhere(monkeypatch):
+    table = summary(models.create("lenet5"))
+    assert str(table) == table.to_text()
+    assert "connections" in str(table).splitlines()[2]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert str(table) == table.to_text(80) != table.to_text()
 
 
 @pytest.mark.parametrize("width", [140, 100, 80, 60, 30])
 def test_a_narrow_terminal_gets_fewer_columns(width):
     text = summary(models.create("lenet5")).to_text(width)
-    assert ("connections" in text) == (width == 140)
-    assert ("memory" in text) == (width == 140)
+    heading = text.splitlines()[2]
+    assert ("connections" in heading) == (width == 140)
+    assert ("memory" in heading) == (width == 140)
     if width >= 80:
         assert max(map(len, text.splitlines())) <= width
     assert "6 × (1·5·5 + 1)" in text  # never cut short
     assert "parameters" in text
+
+
+def test_the_columns_of_a_lecture():
+    table = summary(models.LeNet5("1998"))
+    columns = ["layer", "output", "connections", "parameters"]
+    lines = table.to_text(30, columns).splitlines()
+    assert lines[2].split() == columns
+    assert next(line.split() for line in lines if ".c1" in line) == ["features.c1", "6×28×28", "122,304", "156"]
+    assert "| features.c1 | 6×28×28 | 122,304 | 156 |" in table.to_markdown(columns)
+    assert [th.text for th in ElementTree.fromstring(f"<p>{table.to_html(columns)}</p>").iter("th")] == columns
+    for show in (table.to_text, table.to_markdown, table.to_html, table.to_rich):
+        with pytest.raises(ValueError, match=r"there is no column 'params'; there is layer, type, .*parameters"):
+            show(columns=["layer", "params"])
 
 
 def test_rich_prints_the_table_as_wide_as_the_terminal():
@@ -379,6 +407,70 @@ def test_strides_multiply():
     assert (last.field.size, last.field.step) == ((195, 195), (32, 32))
 
 
+# ---- tables of large networks, a row a block
+def test_googlenets_table_as_the_paper_prints_it():
+    # Szegedy et al. 2015, table 1, column "ops"; slip: its 54 M for 5a
+    operations = {"3a": 128, "3b": 304, "4a": 73, "4b": 88, "4c": 100, "4d": 119, "4e": 170, "5a": 51, "5b": 71}
+    model = skip_init(models.GoogLeNet, "paper", aux_logits=False)
+    table, whole = summary(model, depth=1), summary(model)
+    rows = by_name(table)
+    assert list(rows) == ["input", *(name for name in model._modules if name != "criterion")]
+    for name, millions in operations.items():
+        row = rows[f"inception{name}"]
+        assert (row.kind, row.weights) == ("Inception", "6 layers")
+        assert row.multiply_adds == pytest.approx(millions * 1e6, rel=0.01)
+    row, parts = rows["inception4b"], [row for row in whole.rows if row.name.startswith("inception4b.")]
+    assert (row.output, row.field.size, row.field.step) == ((512, 14, 14), (235, 235), (16, 16))
+    assert max(part.field.size for part in parts) == row.field.size
+    assert rows["conv1"].weights == "64 × (3·7·7 + 1)"
+    assert rows["maxpool1"] == by_name(whole)["maxpool1"]
+    for name in ("parameters", "multiply_adds", "connections", "memory"):
+        assert getattr(row, name) == sum(getattr(part, name) for part in parts)
+        assert getattr(table, name) == getattr(whole, name)
+
+
+def test_depth_counts_the_levels_of_names():
+    model = models.LeNet5()
+    whole = summary(model)
+    assert summary(model, depth=2) == summary(model, depth=9) == whole
+    features, classifier = summary(model, depth=1).rows[1:]
+    assert (features.name, features.kind, features.output) == ("features", "Sequential", (16, 5, 5))
+    assert (features.weights, features.parameters) == ("6 × (1·5·5 + 1) + 16 × (6·5·5 + 1)", 156 + 2_416)
+    assert (str(features.field), features.field.step, str(classifier.field)) == ("16", (4, 4), "all")
+    assert (classifier.weights, classifier.parameters) == ("3 layers", 48_120 + 10_164 + 850)
+    (_, all_in_one) = summary(model, depth=0).rows
+    assert (all_in_one.name, all_in_one.kind, all_in_one.parameters) == ("(model)", "LeNet5", 61_706)
+    assert summary(model, depth=0).totals == whole.totals
+    with pytest.raises(ShapeError, match="summary: depth=-1 must be at least 0"):
+        summary(model, depth=-1)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_blocks_are_measured_as_they_are_computed(depth):
+    model = models.GoogLeNet("cifar", width=0.25, aux_logits=False)
+    computed, measured = summary(model, depth=depth), summary(Around(model), model.input_shape, depth=depth + 1)
+    if depth:
+        assert [f"inner.{row.name}" for row in computed.rows[1:]] == [row.name for row in measured.rows[1:]]
+    for row, other in zip(computed.rows, measured.rows, strict=True):
+        for name in ("kind", "output", "weights", "parameters", "multiply_adds", "connections", "memory"):
+            assert getattr(row, name) == getattr(other, name)
+        assert str(row.field) == str(other.field)
+
+
+def test_blocks_share_layers_and_have_parameters_of_their_own():
+    layer = nn.Linear(3, 3)
+    shared = summary(nn.Sequential(nn.Sequential(layer, nn.ReLU()), nn.Sequential(layer)), (3,), depth=1)
+    assert [(row.parameters, row.multiply_adds) for row in shared.rows[1:]] == [(12, 9), (0, 9)]
+    assert shared.rows[2].weights == "3 × (3 + 1) (shared)"
+    own = summary(Around(Branches()), (3, 16, 16), depth=1)
+    (_, block) = own.rows
+    assert (block.name, block.kind) == ("inner", "Branches")
+    inside = summary(Branches(), (3, 16, 16)).rows
+    assert block.parameters == own.parameters - 12 == sum(row.parameters for row in inside)
+    assert any("inner.unused.weight: 9 parameters" in note for note in own.notes)
+    assert any("inner (Branches)" in note and "not counted" in note for note in own.notes)
+
+
 def test_layers_of_other_dimensions():
     layers = nn.Sequential(nn.Conv1d(2, 3, 5, stride=2, padding=1), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(12, 1))
     table = summary(layers, (2, 19))
@@ -398,7 +490,9 @@ def test_transposed_convolution_and_global_pooling():
     assert (up.output, up.weights, up.parameters) == ((6, 11, 13), "6 × (2·3·3 + 1)", 114)
     assert up.multiply_adds == 4 * 5 * 6 * 3 * 9  # each input value meets the taps of its group's three filters
     assert up.field is None
-    padded = summary(nn.Sequential(nn.ZeroPad2d(2), nn.Conv2d(1, 1, 3), nn.UpsamplingNearest2d(scale_factor=2)), (1, 8, 9))
+    padded = summary(
+        nn.Sequential(nn.ZeroPad2d(2), nn.Conv2d(1, 1, 3), nn.UpsamplingNearest2d(scale_factor=2)), (1, 8, 9)
+    )
     assert [str(row.field) for row in padded.rows] == ["1", "1", "3", "None"]
     assert (pool.output, norm.output, norm.parameters) == ((6, 1, 1), (6, 1, 1), 12)
     whole = summary(nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(1)), (1, 8, 9)).rows[-1]
@@ -448,3 +542,13 @@ def test_a_module_of_ones_own_that_tells_its_shapes_is_not_run():
         ("0.conv", (2, 8, 8), "3"),
         ("1", (1, 6, 6), "5"),
     ]
+
+
+def test_shapes_that_nobody_tells_are_an_error_of_the_walk():
+    class Own(nn.Module):
+        def forward(self, x):
+            return x
+
+    with pytest.raises(nn.walk.UnknownShapeError, match=r"layer 1 \(Own\) has a forward of its own.*walk_shapes"):
+        nn.walk.output_shape(nn.Sequential(nn.ReLU(), Own()), (1, 2, 2))
+    assert [row.name for row in summary(nn.Sequential(nn.ReLU(), Own()), (1, 2, 2)).rows] == ["input", "0", "1"]

@@ -22,10 +22,24 @@ from tinygrad_cnn.shapes import Shape, ShapeError
 Call = Callable[[str, Shape], Shape]
 
 
+class UnknownShapeError(TypeError):
+    """A module with a forward of its own that says nowhere what it does to shapes."""
+
+
+def tells_shapes(module: Module) -> bool:
+    """Whether its class says what becomes of shapes; a heir whose forward is its own must say so itself."""
+    for kind in type(module).__mro__:
+        if "walk_shapes" in vars(kind) or "output_shape" in vars(kind):
+            return True
+        if "forward" in vars(kind) and not kind.__module__.startswith("tinygrad_cnn."):
+            return False
+    return True
+
+
 def output_shape(module: Module, shape: Shape, path: str = "") -> Shape:
     """The shape of a module's output for one sample.
 
-    A layer without `walk_shapes` and `output_shape` is taken to change no shape, as an activation.
+    A layer of this package without `walk_shapes` and `output_shape` changes no shape, as an activation.
 
     Args:
         module: The layer or network.
@@ -34,6 +48,7 @@ def output_shape(module: Module, shape: Shape, path: str = "") -> Shape:
 
     Raises:
         ShapeError: If a layer cannot take what the one before it gives; the message names it.
+        UnknownShapeError: If a module has a forward of its own and does not say what becomes of shapes.
 
     >>> from tinygrad_cnn import nn
     >>> output_shape(nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)), (1, 28, 28))
@@ -43,6 +58,11 @@ def output_shape(module: Module, shape: Shape, path: str = "") -> Shape:
     def call(child: str, inner: Shape) -> Shape:
         return output_shape(module.get_submodule(child), inner, f"{path}.{child}" if path else child)
 
+    if not tells_shapes(module):
+        raise UnknownShapeError(
+            f"layer {path or '(the only one)'} ({type(module).__name__}) has a forward of its own: to know its shapes "
+            "without running it, give it walk_shapes(self, shape, call), or output_shape(self, shape); see nn.walk"
+        )
     result: Shape = shape
     if isinstance(module, Sequential):
         for name in module._modules:

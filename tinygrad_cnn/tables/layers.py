@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
@@ -11,14 +12,15 @@ import numpy as np
 from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
-from tinygrad_cnn.nn.walk import output_shape
+from tinygrad_cnn.nn.arguments import whole
+from tinygrad_cnn.nn.walk import UnknownShapeError, output_shape, tells_shapes
 from tinygrad_cnn.shapes import Shape, Window
 from tinygrad_cnn.tables.table import ALL, Field, Row, Summary
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def summary(model: nn.Module, input_shape: Sequence[int] | None = None) -> Summary:
+def summary(model: nn.Module, input_shape: Sequence[int] | None = None, depth: int | None = None) -> Summary:
     """Describes a model layer by layer: outputs, weights, parameters, connections, work, receptive fields, memory.
 
     Computed from the sizes of the layers: nothing is run, so AlexNet's table takes no longer than LeNet's. Only a
@@ -28,20 +30,27 @@ def summary(model: nn.Module, input_shape: Sequence[int] | None = None) -> Summa
     Args:
         model: The network.
         input_shape: (C, H, W) of one image or (F,) of one vector; the model's own `input_shape` by default.
+        depth: How many levels of names are told apart: with 1, GoogLeNet's `inception3a.branch1.conv` and all else in
+            `inception3a` is one row, with the module's output and receptive field and the sums of its layers' numbers;
+            with 0 the whole model is. None: each layer has its row.
 
     Raises:
         ValueError: The input shape is not known.
-        ShapeError: A layer cannot take what the one before it gives.
+        ShapeError: A layer cannot take what the one before it gives; depth is negative.
 
     Source: the layer tables of LeCun et al. 1998, section II.B, and of the cs231n notes on convolutional networks.
 
-    >>> from tinygrad_cnn import nn
+    >>> from tinygrad_cnn import models, nn
     >>> table = summary(nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)), (1, 28, 28))
     >>> print(table.rows[1].weights, table.rows[1].output, table.parameters)
     6 × (1·5·5 + 1) (6, 28, 28) 156
     >>> table.multiply_adds   # 6·28·28 outputs, 1·5·5 each
     117600
+    >>> print([(row.name, row.parameters) for row in summary(models.LeNet5(), depth=1).rows])
+    [('input', 0), ('features', 2572), ('classifier', 59134)]
     """
+    if depth is not None:
+        whole("summary", "depth", depth, least=0)
     shape = tuple(input_shape if input_shape is not None else getattr(model, "input_shape", ()))
     if not shape or not all(isinstance(size, int) and size > 0 for size in shape):
         raise ValueError(
@@ -51,40 +60,47 @@ def summary(model: nn.Module, input_shape: Sequence[int] | None = None) -> Summa
     parameters = list(model.parameters())
     itemsize = parameters[0].dtype.itemsize if parameters else 4
     start = Field.of_one(len(shape) - 1)
-    rows = [Row("input", "", shape, field=start, memory=prod(shape) * itemsize)]
+    calls: list[Call] = []
     try:
-        calls: list[Call] = []
-        _walk("", model, Flow(shape, start), calls)
-    except _UnknownShapesError:
-        calls = _measured(model, shape, start)
+        _walk("", model, Flow(shape, start), calls, depth)
+    except UnknownShapeError:
+        calls = _measured(model, shape, start, depth)
     counted: dict[int, None] = {}
-    for call in calls:
+    unknown: list[str] = []
+
+    def row(call: Call) -> Row:
+        if call.parts:
+            return _together(call, [row(part) for part in call.parts])
         fresh = [p for p in _own_parameters(call.layer) if id(p) not in counted]
         counted.update((id(p), None) for p in fresh)
-        rows.append(_row(call, sum(p.data.size for p in fresh), itemsize))
-    notes = [
+        own = _row(call, sum(p.data.size for p in fresh), itemsize)
+        if own.multiply_adds is None:
+            unknown.append(f"{own.name} ({own.kind}): a layer of your own, whose multiply-adds are not counted")
+        return own
+
+    rows = [Row("input", "", shape, field=start, memory=prod(shape) * itemsize), *map(row, calls)]
+    unused = [
         f"{name}: {p.data.size:,} parameters that no layer in the table uses"
         for name, p in model.named_parameters()
         if id(p) not in counted
     ]
-    notes += [
-        f"{row.name} ({row.kind}): a layer of your own, whose multiply-adds are not counted"
-        for row in rows
-        if row.multiply_adds is None
-    ]
     total = sum(p.data.size for p in parameters)
     memory = sum(p.data.nbytes for p in parameters)
-    return Summary(type(model).__name__, tuple(rows), total, memory, tuple(notes))
+    return Summary(model._get_name(), tuple(rows), total, memory, (*unused, *unknown))
 
 
 class Call(NamedTuple):
-    """One layer at work: its path, the layer, the shapes before and behind it, and how far its values see."""
+    """One layer at work: its path, the layer, the shapes before and behind it, and how far its values see.
+
+    `parts` are the calls inside a module that gets one row for all of them.
+    """
 
     name: str
     layer: nn.Module
     before: Shape
     after: Shape
     field: Field | None
+    parts: tuple[Call, ...] = ()
 
 
 class Flow(tuple[int, ...]):
@@ -98,20 +114,23 @@ class Flow(tuple[int, ...]):
         return flow
 
 
-class _UnknownShapesError(Exception):
-    """A module says nowhere what it does to shapes."""
+def _walk(path: str, module: nn.Module, flow: Flow, calls: list[Call], depth: int | None) -> Flow:
+    """Add the calls of a module's layers, or one for all of them; returns what comes out."""
+    inner: list[Call] = []
+    after = _walk_into(path, module, flow, inner, depth)
+    if _is_one_row(path, module, depth):
+        inner = [Call(path, module, tuple(flow), tuple(after), after.field, tuple(inner))]
+    calls += inner
+    return after
 
 
-def _walk(path: str, module: nn.Module, flow: Flow, calls: list[Call]) -> Flow:
-    """Add the calls of a module's layers; returns what comes out."""
-    if not _tells_shapes(module):
-        raise _UnknownShapesError
-    if isinstance(module, nn.Sequential):
+def _walk_into(path: str, module: nn.Module, flow: Flow, calls: list[Call], depth: int | None) -> Flow:
+    if isinstance(module, nn.Sequential) and tells_shapes(module):
         for name, layer in module._modules.items():  # named_children() names a shared layer once
             assert layer is not None
-            flow = _walk(_join(path, name), layer, flow, calls)
+            flow = _walk(_join(path, name), layer, flow, calls, depth)
         return flow
-    if not hasattr(module, "walk_shapes"):
+    if not (hasattr(module, "walk_shapes") and tells_shapes(module)):
         after = output_shape(module, tuple(flow), path)
         field = _behind(module, flow.field, flow, after)
         calls.append(Call(path, module, tuple(flow), after, field))
@@ -121,7 +140,7 @@ def _walk(path: str, module: nn.Module, flow: Flow, calls: list[Call]) -> Flow:
     def call(child: str, shape: Shape) -> Shape:
         # a shape that walk_shapes made itself joins all ends: a concatenation, a flattening
         before = shape if isinstance(shape, Flow) else Flow(shape, Field.widest(end.field for end in ends))
-        after = _walk(_join(path, child), module.get_submodule(child), before, calls)
+        after = _walk(_join(path, child), module.get_submodule(child), before, calls, depth)
         ends[:] = [end for end in ends if end is not shape] + [after]
         return after
 
@@ -136,6 +155,11 @@ def _walk(path: str, module: nn.Module, flow: Flow, calls: list[Call]) -> Flow:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def _is_one_row(path: str, module: nn.Module, depth: int | None) -> bool:
+    """Whether what lies below a module is put together."""
+    return len(path.split(".") if path else ()) == depth and any(True for _ in module.children())
 
 
 def _behind(module: Any, field: Field | None, before: Shape, after: Shape) -> Field | None:
@@ -158,7 +182,7 @@ def _behind(module: Any, field: Field | None, before: Shape, after: Shape) -> Fi
     return field.through(Window(tuple(bins), tuple(H // P for H, P in zip(before[1:], after[1:]))))
 
 
-def _measured(model: nn.Module, shape: Shape, start: Field) -> list[Call]:
+def _measured(model: nn.Module, shape: Shape, start: Field, depth: int | None) -> list[Call]:
     """The calls of one forward pass of one sample, seen by hooks; receptive fields are read from the graph."""
     calls: list[Call] = []
     parameter = next(iter(model.parameters()), None)
@@ -170,14 +194,19 @@ def _measured(model: nn.Module, shape: Shape, start: Field) -> list[Call]:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if isinstance(output, Tensor) and args and isinstance(args[0], Tensor):
                 field = _field(output.node, fields) if output.node is not None else None
-                calls.append(Call(name, module, args[0].shape[1:], output.shape[1:], field))
+                call = Call(name, module, args[0].shape[1:], output.shape[1:], field)
+                if _is_one_row(name, module, depth):  # what is below it was called just before
+                    inner = list(itertools.takewhile(lambda c: c.name.startswith(_join(name, "")), reversed(calls)))
+                    del calls[len(calls) - len(inner) :]
+                    call = call._replace(parts=(*inner[::-1], *([call] if _own_parameters(module) else [])))
+                calls.append(call)
 
         return hook
 
     hooks = [
         module.register_forward_hook(record(name))
         for name, module in model.named_modules()
-        if not any(True for _ in module.children()) or _own_parameters(module)
+        if not any(True for _ in module.children()) or _own_parameters(module) or _is_one_row(name, module, depth)
     ]
     try:
         with nn.utils.evaluating(model):
@@ -241,8 +270,22 @@ def _row(call: Call, parameters: int, itemsize: int) -> Row:
     is_container = any(True for _ in layer.children())  # what it hands out is the output of a row above
     memory = 0 if is_container else prod(after) * itemsize
     return Row(
-        *(call.name or "(model)", type(layer).__name__, after, weights, parameters),
+        *(call.name or "(model)", layer._get_name(), after, weights, parameters),
         *(connections, multiply_adds, call.field, memory),
+    )
+
+
+def _together(call: Call, rows: list[Row]) -> Row:
+    """One row for a module, of the rows of all its layers."""
+    formulas = [row.weights for row in rows if row.weights]
+    return Row(
+        *(call.name or "(model)", call.layer._get_name(), call.after),
+        " + ".join(formulas) if len(formulas) <= 2 else f"{len(formulas)} layers",
+        sum(row.parameters for row in rows),
+        sum(row.connections or 0 for row in rows),
+        sum(row.multiply_adds or 0 for row in rows),
+        call.field,
+        sum(row.memory for row in rows),
     )
 
 
@@ -280,16 +323,6 @@ def _work(layer: Any, before: Shape, after: Shape) -> int | None:
 def _is_ours(module: nn.Module) -> bool:
     """Whether it computes what a layer of this package does."""
     return type(module).forward.__module__.startswith(nn.__name__)
-
-
-def _tells_shapes(module: nn.Module) -> bool:
-    """Whether its class says what becomes of shapes; a heir whose forward is its own must say so itself."""
-    for kind in type(module).__mro__:
-        if "walk_shapes" in vars(kind) or "output_shape" in vars(kind):
-            return True
-        if "forward" in vars(kind) and not kind.__module__.startswith("tinygrad_cnn."):
-            return False
-    return _is_ours(module)
 
 
 ENLARGING = (*TRANSPOSED, nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d, nn.Upsample)

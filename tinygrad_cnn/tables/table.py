@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import html
 import io
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -101,7 +103,7 @@ DISPENSABLE = ("connections", "memory", "stride", "type", "field")
 
 @dataclass(frozen=True)
 class Summary:
-    """The table of a model; `print` it, or let a notebook show it.
+    """The table of a model; `print` it (in a terminal it is as wide as that), or let a notebook show it.
 
     Attributes:
         title: The model's class.
@@ -134,27 +136,30 @@ class Summary:
 
     @property
     def totals(self) -> str:
-        """The last line: `61,706 parameters (247 kB), 416,520 multiply-adds and 54 kB of outputs for one sample`."""
+        """The last line: `8 parameters (32 B), 8 connections, 6 multiply-adds and 20 B of outputs for one sample`."""
         return (
-            f"{self.parameters:,} parameters ({memory_text(self.parameter_memory)}), {self.multiply_adds:,} "
-            f"multiply-adds and {memory_text(self.memory)} of outputs for one sample"
+            f"{self.parameters:,} parameters ({memory_text(self.parameter_memory)}), {self.connections:,} connections, "
+            f"{self.multiply_adds:,} multiply-adds and {memory_text(self.memory)} of outputs for one sample"
         )
 
     def __str__(self) -> str:
-        return self.to_text()
+        return self.to_text(shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
 
-    def to_rich(self, leave: Sequence[str] = ()) -> Table:
+    def to_rich(self, columns: Sequence[str] | None = None) -> Table:
         """The table as rich prints it: `rich.print(table)` does so by itself.
 
         Args:
-            leave: Columns to leave out.
+            columns: The headings to show; all by default.
+
+        Raises:
+            ValueError: If there is no such column.
         """
         from rich import box
         from rich.table import Table
 
         look: dict[str, Any] = {"box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
         table = Table(title=f"{self.title}\n", title_justify="left", title_style="bold", **look)
-        headings, cells, right = self._cells(leave)
+        headings, cells, right = self._cells(columns)
         for heading, at_right in zip(headings, right):
             table.add_column(heading, justify="right" if at_right else "left", no_wrap=True)
         for row in cells:
@@ -164,32 +169,36 @@ class Summary:
     def __rich_console__(self, console: Any, options: Any) -> Iterable[Any]:
         yield from self._parts(options.max_width)
 
-    def _parts(self, width: int | None) -> Iterable[Any]:
+    def _parts(self, width: int | None, columns: Sequence[str] | None = None) -> Iterable[Any]:
         """The table, without the columns that do not fit, the totals and the notes."""
         from rich.console import Console
         from rich.text import Text
 
-        leave = ["connections"] if width is None else []
-        rest = [name for name in DISPENSABLE if name not in leave]
-        wide = Console(width=1000)
-        while width is not None and rest and wide.measure(self.to_rich(leave)).maximum > width:
-            leave.append(rest.pop(0))
-        yield self.to_rich(leave)
+        table, wide = self.to_rich(columns), Console(width=1000)
+        shown, rest = [heading for heading, *_ in COLUMNS], list(DISPENSABLE)
+        while width is not None and columns is None and rest and wide.measure(table).maximum > width:
+            shown.remove(rest.pop(0))
+            table = self.to_rich(shown)
+        yield table
         for text in ("", self.totals, *self.notes):
             yield Text(textwrap.fill(text, width or 1000))
 
-    def to_text(self, width: int | None = None) -> str:
+    def to_text(self, width: int | None = None, columns: Sequence[str] | None = None) -> str:
         """The table for a terminal.
 
         Args:
             width: Characters in a line; columns that do not fit are left out, the least important first. None: as
-                wide as it comes out, without connections.
+                wide as it comes out.
+            columns: The headings to show, whatever the width: `("layer", "output", "parameters", "connections")`.
+
+        Raises:
+            ValueError: If there is no such column.
         """
         from rich.console import Console
 
         out = io.StringIO()
         console = Console(file=out, width=1000, color_system=None, legacy_windows=False)
-        for part in self._parts(width):
+        for part in self._parts(width, columns):
             console.print(part, soft_wrap=True)
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -211,9 +220,25 @@ class Summary:
         more = {"connections": self.connections, "memory": self.memory, "notes": list(self.notes)}
         return {"title": self.title, "rows": rows, **totals, **more}
 
-    def to_markdown(self) -> str:
-        """The table in Markdown, as GitHub and notebooks show it."""
-        headings, cells, right = self._cells()
+    def to_markdown(self, columns: Sequence[str] | None = None) -> str:
+        """The table in Markdown, as GitHub and notebooks show it.
+
+        Args:
+            columns: The headings to show; all by default.
+
+        Raises:
+            ValueError: If there is no such column.
+
+        >>> from tinygrad_cnn import models, tables
+        >>> text = tables.summary(models.LeNet5("1998"), depth=1).to_markdown(["layer", "output", "parameters"])
+        >>> print(text[len("**LeNet5**") :].partition("60,000")[0].strip())
+        | layer | output | parameters |
+        | --- | --- | --: |
+        | input | 1×28×28 |  |
+        | features | 120×1×1 | 49,836 |
+        | classifier | 10 | 10,164 |
+        """
+        headings, cells, right = self._cells(columns)
         bars = ["--:" if at_right else "---" for at_right in right]
         lines = [
             f"| {' | '.join(row)} |"
@@ -221,9 +246,16 @@ class Summary:
         ]
         return "\n".join([f"**{self.title}**", "", *lines, "", f"{self.totals}", *(f"\n{note}" for note in self.notes)])
 
-    def to_html(self) -> str:
-        """The table in HTML."""
-        headings, cells, right = self._cells()
+    def to_html(self, columns: Sequence[str] | None = None) -> str:
+        """The table in HTML.
+
+        Args:
+            columns: The headings to show; all by default.
+
+        Raises:
+            ValueError: If there is no such column.
+        """
+        headings, cells, right = self._cells(columns)
         head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
         sides = ["right" if at_right else "left" for at_right in right]
         body = ""
@@ -239,10 +271,14 @@ class Summary:
     def _repr_html_(self) -> str:
         return self.to_html()
 
-    def _cells(self, leave: Sequence[str] = ()) -> tuple[list[str], list[list[str]], list[bool]]:
-        columns = [column for column in COLUMNS if column[0] not in leave]
-        cells = [[text(row) for _, _, text in columns] for row in self.rows]
-        return [name for name, *_ in columns], cells, [at_right for _, at_right, _ in columns]
+    def _cells(self, columns: Sequence[str] | None = None) -> tuple[list[str], list[list[str]], list[bool]]:
+        """Headings, the rows' texts, and which columns stand at the right."""
+        known = {heading: (at_right, text) for heading, at_right, text in COLUMNS}
+        headings = list(known) if columns is None else list(columns)
+        if missing := [heading for heading in headings if heading not in known]:
+            raise ValueError(f"there is no column {missing[0]!r}; there is {', '.join(known)}")
+        cells = [[known[heading][1](row) for heading in headings] for row in self.rows]
+        return headings, cells, [known[heading][0] for heading in headings]
 
 
 def _count(number: int | None) -> str:

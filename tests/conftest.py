@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -56,6 +57,8 @@ def rng():
 @pytest.fixture(autouse=True)
 def _same_numbers_in_every_run():
     tcnn.manual_seed(1234)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(1234)
 
 
 class Library:

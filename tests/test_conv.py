@@ -113,6 +113,46 @@ def test_half_precision_adds_up_in_single():
     assert x.grad.item() == 4000
 
 
+@pytest.mark.parametrize("x", [(2, 0, 5, 4), (2, 3, 5, 4)], ids=["no channels", "no filters"])
+def test_nothing_to_sum_or_nothing_to_compute(x, kernel_set):
+    """Where an axis of the filters is empty, forth and back."""
+    images, K = tcnn.zeros(*x, requires_grad=True), 0 if x[1] else 2
+    for slide, shape, weight in (
+        (F.conv2d, (2, K, 4, 3), (K, x[1], 2, 2)),
+        (F.conv_transpose2d, (2, K, 6, 5), (x[1], K, 2, 2)),
+    ):
+        filters = tcnn.zeros(*weight, requires_grad=True)
+        y = slide(images, filters)
+        assert y.shape == shape
+        assert not y.numpy().any()
+        y.sum().backward()
+        assert images.grad.shape == x
+        assert filters.grad.shape == weight
+    with pytest.raises(ShapeError, match=r"conv_transpose1d: .*of the sizes \(0,\) every one must be at least 1"):
+        F.conv_transpose1d(tcnn.zeros(2, 3, 0), tcnn.zeros(3, 2, 4), stride=2)
+
+
+def test_sizes_may_be_numpys_and_lists():
+    x, w = tcnn.ones(1, 2, 7, 6), tcnn.ones(4, 2, 3, 2)
+    two, one = np.int64(2), np.int32(1)
+    assert F.conv2d(x, w, stride=two, padding=[1, one]).shape == F.conv2d(x, w, stride=2, padding=1).shape
+    assert F.max_pool2d(x, two, (two, 1)).shape == (1, 2, 3, 5)
+    assert Window(3, stride=[2, two], padding=[0, 1]).out(7, 6) == (3, 3)
+    with pytest.raises(ShapeError, match=r"stride=\(1.5, 1.5\) must be one whole number or 2 of them"):
+        F.conv2d(x, w, stride=1.5)
+
+
+@pytest.mark.parametrize("slide", [F.conv1d, F.conv_transpose1d])
+def test_what_is_no_number_of_groups_or_no_tensor(slide):
+    x, w = tcnn.ones(1, 2, 7), tcnn.ones(2, 2, 3)
+    for groups in (0, -1):
+        with pytest.raises(ShapeError, match=rf"groups={groups} must be at least 1"):
+            slide(x, w, groups=groups)
+    for weight, bias, text in ((w.numpy(), None, "weight must be a tensor, not ndarray"), (w, [0.0] * 2, "not list")):
+        with pytest.raises(TypeError, match=text):
+            slide(x, weight, bias)
+
+
 def test_a_transposed_convolution_takes_no_memory_for_a_shape(monkeypatch):
     seen = []
     reference = kernels.conv2d_backward.implementations["reference"]

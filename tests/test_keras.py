@@ -245,6 +245,18 @@ def test_what_cannot_be(wrong, error, message):
         wrong()
 
 
+def test_summary_has_a_row_for_each_layer_as_keras_prints_it(capsys):
+    model = lecture()
+    model.summary()
+    text = capsys.readouterr().out
+    rows = [line.split()[:2] for line in text.splitlines()[5:] if line]
+    assert rows[: len(model)] == [[name, layer.kind] for name, layer in model.named_children()]
+    assert "Keras would" not in text
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.BatchNormalization(), keras.Activation("swish")])
+    model.summary()
+    assert "Keras would count 12: with the means and variances" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("method", "instead"), [
     ("compile", "training.fit"), ("fit", r"training\.fit\(model.*leave out the last activation"),
     ("evaluate", "training.evaluate"), ("predict", r"model\.eval\(\)"),

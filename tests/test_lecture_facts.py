@@ -183,10 +183,26 @@ def test_kinds_of_convolution():
         layer = conv(4, 6, 3, stride=2, padding=1, dilation=1, groups=2, bias=False, padding_mode="reflect")
         assert layer.weight.shape == (6, 2, *[3] * len(sizes))
         assert layer(tcnn.zeros(1, 4, *sizes)).shape == (1, 6, *(math.ceil(n / 2) for n in sizes))
+        wide = conv(4, 6, 3, dilation=2)  # three taps that span five
+        assert wide.num_parameters() == 6 * (4 * 3 ** len(sizes) + 1)
+        assert wide(tcnn.zeros(1, 4, *sizes)).shape == (1, 6, *(n - 5 + 1 for n in sizes))
     one = nn.Conv2d(3, 2, 1, bias=False)  # 1×1: a fully connected layer at each pixel
     x = tcnn.randn(1, 3, 4, 5)
     mixed = np.einsum("kc,nchw->nkhw", one.weight.numpy()[:, :, 0, 0], x.numpy())
     np.testing.assert_allclose(one(x).detach().numpy(), mixed, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("mode", "border"),
+    [("zeros", (0, 0)), ("reflect", (2, 3)), ("replicate", (1, 4)), ("circular", (4, 1))],
+)
+def test_padding_modes(mode, border):
+    # row: convolution kinds, padding mode: what stands before the 1 and behind the 4
+    look = nn.Conv1d(1, 1, 3, padding=1, bias=False, padding_mode=mode)
+    x = tcnn.tensor([[[1.0, 2.0, 3.0, 4.0]]])
+    for tap, end in [(0, 0), (2, 3)]:  # a filter that takes its left neighbour, and one that takes its right one
+        look.weight.data[...] = np.eye(3, dtype=np.float32)[tap]
+        assert look(x)[0, 0, end].item() == border[end // 3]
 
 
 def test_kerass_names():
@@ -387,6 +403,17 @@ def test_lenets_input_levels():
     assert ink == pytest.approx(1 / 13, abs=0.002)
     assert levels @ share == pytest.approx(0)
     assert math.sqrt(levels**2 @ share) == pytest.approx(math.sqrt(0.1 * 1.175)) == pytest.approx(0.343, abs=1e-3)
+
+
+def test_lenets_table_is_printed(lenet):
+    # page: LeNet-5, layer by layer, and the weights as deck E writes them, `20 × (1·5·5 + 1)`
+    lines = {line.split()[0]: line for line in str(lenet).splitlines() if line.startswith(("features", "classifier"))}
+    for name, numbers in [("c1", "156 122,304"), ("s2", "12 5,880"), ("c3", "1,516 151,600"), ("s4", "32 2,000")]:
+        assert set(numbers.split()) < set(lines[f"features.{name}"].split())
+    for text in (lenet.to_markdown(), lenet.to_html(), str(lenet)):
+        assert "60,000" in text
+        assert "60·5·5 + 16" in text
+    assert "20 × (1·5·5 + 1)" in str(summary(models.LeNet5("caffe")))
 
 
 def test_slips_about_lenets_size(lenet):
@@ -625,6 +652,32 @@ def test_googlenet_has_nine_inception_modules():
     assert model.num_parameters() == 6_998_552
 
 
+def test_transfer_learning():
+    # page: a trained network as a fixed feature extractor, or fine-tuned
+    x, target = tcnn.randn(8, 1, 28, 28, dtype="float64"), tcnn.tensor([0, 1] * 4)
+
+    def rates(model, parameters):
+        """How far one step goes along the gradient, for each parameter that moves."""
+        before = {name: p.numpy().copy() for name, p in model.named_parameters()}
+        optimizer = optim.SGD(parameters, lr=0.1)
+        model.criterion(model(x), target).backward()
+        optimizer.step()
+        learning = [(name, p) for name, p in model.named_parameters() if p.grad is not None]
+        return {name: np.abs(p.numpy() - before[name]).max() / np.abs(p.grad).max() for name, p in learning}
+
+    extractor = models.LeNet5().double()
+    models.freeze(extractor)
+    assert models.replace_head(extractor, 2) == "classifier.fc3"
+    features = models.features(extractor, x, "classifier.fc2")
+    assert list(rates(extractor, extractor.parameters())) == ["classifier.fc3.weight", "classifier.fc3.bias"]
+    np.testing.assert_array_equal(models.features(extractor, x, "classifier.fc2").numpy(), features.numpy())
+    tuned = models.LeNet5().double()
+    models.replace_head(tuned, 2)
+    found = rates(tuned, models.parameter_groups(tuned, 0.1, {"features": 0.001}))
+    expected = {name: 0.001 if name.startswith("features") else 0.1 for name, _ in tuned.named_parameters()}
+    assert found == pytest.approx(expected)
+
+
 def test_the_convnetjs_demo():
     # page: the ConvNetJS CIFAR-10 demo
     table = summary(models.ConvNetJS())
@@ -652,6 +705,7 @@ CITED = {
         "1.0 and 0.8 %"
     ),
     "LeNet-5: 2-3 days on a 200 MHz CPU": "LeCun et al. 1998, section III.C",
+    "AlexNet: batches of 128": "Krizhevsky et al. 2012, section 5",
     "AlexNet: 15.3 % top-5 error on ImageNet's test set; validation 18.2 % (one network), 15.4 % (seven)": (
         "Krizhevsky et al. 2012, table 2; two of the seven were first trained on a larger ImageNet"
     ),

@@ -1,6 +1,7 @@
 """The layers that only LeNet-5 (1998) has: subsampling, the connection table, distances from bitmaps, its loss."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -194,6 +195,14 @@ def test_rbf_takes_a_copy_of_its_centers():
     layer = nn.EuclideanRBF(3, 2, centers)
     centers += 1
     assert layer.centers.tolist() == [[0.0] * 3] * 2
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_rbf_is_pickled(trainable):
+    layer = nn.EuclideanRBF(2, 2, centers=[[1.0, 1.0], [-1.0, 1.0]], trainable=trainable)
+    back = pickle.loads(pickle.dumps(layer))
+    x = tcnn.tensor([[1.0, 0.5]])
+    assert back(x).tolist() == layer(x).tolist()
 
 
 def test_rbf_errors():

@@ -90,8 +90,10 @@ def test_images_too_small_are_refused_with_layer_and_sizes():
 
 
 def test_an_unknown_variant_is_refused_with_what_there_is():
-    with pytest.raises(ValueError, match=r"no variant '1997'; there is 'modern', '1998', 'caffe', 'nielsen'"):
+    with pytest.raises(ValueError, match=r"no variant '1997' \(did you mean '1998'\?\); there is 'modern', '1998', "):
         models.LeNet5(variant="1997")
+    with pytest.raises(ValueError, match=r"no variant 5; there is .*'nielsen'; for 5 classes write num_classes=5$"):
+        models.LeNet5(5)
 
 
 @pytest.mark.parametrize(
@@ -417,7 +419,7 @@ def test_alexnet_for_small_images_learns():
 
 @pytest.mark.parametrize("variant", ["paper", "single-tower"])
 def test_alexnet_on_224_does_not_fit(variant):
-    text = r"AlexNet: features.conv1: \(224 − 11\)/4 \+ 1 = 54.25:? doesn't fit; use 227×227 images .*or padding 2"
+    text = r"AlexNet: features.conv1: \(224 − 11\)/4 \+ 1 = 54.25: doesn't fit .*224 is a slip.*; use 227×227 .*ding 2"
     with pytest.raises(ShapeError, match=text):
         models.AlexNet(variant, image_size=224)
     model = models.AlexNet(variant, width=0.02, num_classes=3)
@@ -436,6 +438,22 @@ def test_images_too_small_for_alexnet():
         model(tcnn.zeros(1, 3, 62, 70))
     with pytest.raises(ShapeError, match=r"x is \(2, 1, 63, 63\)"):
         model(tcnn.zeros(2, 1, 63, 63))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"width": 0}, ValueError, r"width=0 must be greater than 0"),
+        ({"width": -1}, ValueError, r"width=-1 must be greater than 0"),
+        ({"image_size": (3, 32, 32)}, ShapeError, r"image_size=\(3, 32, 32\) must be one whole number, or two"),
+        ({"image_size": "32"}, TypeError, r"image_size='32' must be a whole number"),
+        ({"image_size": 0}, ShapeError, r"image_size=0 must be at least 1"),
+    ],
+)
+def test_what_is_no_width_and_no_size_of_images(options, error, text):
+    with pytest.raises(error, match=text):
+        models.AlexNet("cifar", **options)
+    assert models.AlexNet("cifar", width=0.02, image_size=[np.int64(32), 40]).input_shape == (3, 32, 40)
 
 
 # ---- VGG
@@ -710,6 +728,17 @@ def test_the_page_of_networks_shows_all_of_them():
     assert len(ROWS) == 20
 
 
+def test_the_examples_on_the_page_of_networks_run(capsys):
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.M | re.S):
+        exec(block, names)
+    (table,) = re.findall(r"^```text\n(.*?)^```", PAGE, flags=re.M | re.S)
+    printed = capsys.readouterr().out
+    assert table in printed
+    assert "inception3a   Inception" in printed
+    assert (names["lenet"].num_parameters(), names["table"].rows[2].connections) == (60_000, 122_304)
+
+
 @pytest.mark.parametrize("name", models.list_models())
 def test_every_model_takes_what_the_command_line_gives(name):
     options = {"num_classes": 3, "in_channels": 3, "image_size": [32, 32]}
@@ -773,7 +802,7 @@ def test_the_walk_names_the_layer_that_does_not_fit():
     ):
         output_shape(net, (1, 4, 4))
     with pytest.raises(
-        ShapeError, match=r"layer model.block.2 \(Linear\) gets 36: it wants 16 features, .* change in_features"
+        ShapeError, match=r"layer model.block.2 \(Linear\) gets 36: it wants 16 features .* with in_features=36"
     ):
         output_shape(net, (3, 5, 5), "model")
     with pytest.raises(ShapeError, match=r"layer block.0 \(Conv2d\) gets 3×2×9: .* 3 pixels does not fit into 2"):

@@ -237,6 +237,10 @@ def test_functional_offers_what_its_files_define():
         (lambda: nn.MaxPool1d((2, 2)), ValueError, r"MaxPool1d: kernel_size=\(2, 2\) must be one whole number"),
         (lambda: nn.LPPool3d(2, (2, 2)), ValueError, "LPPool3d: kernel_size=.* or three: .slices, rows, columns."),
         (lambda: nn.MaxUnpool2d(2, 0), ValueError, "MaxUnpool2d: stride=0 must be at least 1"),
+        (lambda: nn.AdaptiveAvgPool2d(0), ValueError, "AdaptiveAvgPool2d: output_size=0 must be .* or 2 of them"),
+        (lambda: nn.AdaptiveMaxPool1d((2, 2)), ValueError, r"AdaptiveMaxPool1d: output_size=\(2, 2\) must be .* None$"),
+        (lambda: nn.Conv2d(1, 1, 3, padding="sam"), ValueError, "^Conv2d: padding='sam' must be"),
+        (lambda: nn.Subsampling2d(6, 2)(tcnn.ones(1, 3, 4, 4)), ValueError, "Subsampling2d: x .* must have channels=6"),
         (lambda: nn.FeatureLPPool(2, 0), ValueError, "FeatureLPPool: channels_per_group=0 must be at least 1"),
         (
             lambda: nn.MaxPool2d(3).output_shape((6, 2, 8)),
@@ -247,7 +251,7 @@ def test_functional_offers_what_its_files_define():
         (
             lambda: nn.FeatureLPPool(2, 9).output_shape((6, 2, 8)),
             ValueError,
-            r"FeatureLPPool on \(6, 2, 8\): .* into 6",
+            r"FeatureLPPool: \(6, 2, 8\) has 6 channels, fewer than a group of .*=9; use",
         ),
         (lambda: nn.BatchNorm2d(0), ValueError, "BatchNorm2d: num_features=0"),
         (
@@ -539,7 +543,7 @@ def test_shapes_are_known_without_running(name, args, options, shape):
         (
             nn.Conv2d(3, 6, 5, padding=1),
             (3, 2, 8),
-            r"Conv2d: x \(3, 2, 8\), kernel .* 5 .* 2 and 1 \+ 1 of padding; use",
+            r"Conv2d: x \(3, 2, 8\), kernel .* 5 .* 2 and 1 \+ 1 of padding: .*; use",
         ),
         (nn.Conv1d(3, 6, 5, padding=4, padding_mode="reflect"), (3, 4), "Conv1d: mode='reflect' .* at most 3 of the 4"),
         (nn.ConvTranspose2d(3, 6, 3), (1, 8, 8), "ConvTranspose2d: it wants 3 channels"),

@@ -28,6 +28,39 @@ NAMES = ["scale", "conv.weight", "conv.bias", "norm.weight", "norm.bias", "head.
 BUFFERS = ["norm.running_mean", "norm.running_var", "norm.num_batches_tracked"]
 
 
+# ---- errors
+def test_an_error_names_the_layer():
+    net, x = Net(), tcnn.zeros(1, 2, 9, 9)
+    wanted = r"layer head.1 \(Linear\): linear: weight \(4, 54\) wants F=54 .* has 168; flatten"
+    with pytest.raises(tcnn.ShapeError, match=f"^{wanted}"):
+        net(x)
+    with pytest.raises(tcnn.ShapeError, match=r"^layer 0.head.1 \(Linear\): linear: "):
+        nn.Sequential(net)(x)
+    with pytest.raises(tcnn.ShapeError, match=r"^linear: "):
+        net.head[1](x)
+    with pytest.raises(tcnn.DtypeError, match=r"^layer conv \(Conv2d\): conv2d: x is float64"):
+        net(x.double())
+    assert net(tcnn.zeros(1, 2, 5, 7)).shape == (1, 4)
+
+    class Pooling(nn.Module):
+        def forward(self, x):
+            return nn.functional.max_pool2d(x, 4)  # no layer: the module itself is named
+
+    with pytest.raises(tcnn.ShapeError, match=r"^max_pool2d: "):
+        Pooling()(x[..., :3])
+    with pytest.raises(tcnn.ShapeError, match=r"^layer 0 \(Pooling\): max_pool2d: "):
+        nn.Sequential(Pooling())(x[..., :3])
+
+
+@pytest.mark.parametrize(("name", "meant"), [("Conv2D", "Conv2d"), ("MaxPooling2D", "MaxPool2d"), ("Relu", "ReLU")])
+def test_other_spellings_of_a_layer(name, meant):
+    with pytest.raises(AttributeError, match=f"nn has no {name}; did you mean nn.{meant}.*tinygrad_cnn.keras"):
+        getattr(nn, name)
+    assert not hasattr(nn, "_nothing")
+    with pytest.raises(AttributeError, match=r"nn has no Dense; Keras' names"):
+        nn.Dense  # noqa: B018
+
+
 # ---- names
 def test_parameters_are_found_in_order():
     net = Net()

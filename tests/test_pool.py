@@ -10,6 +10,7 @@ import pytest
 import tinygrad_cnn as tcnn
 import tinygrad_cnn.nn.functional as F
 from tinygrad_cnn import ShapeError, kernels, nn
+from tinygrad_cnn.shapes import Window
 
 LECTURE = [[1.0, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]]
 RANKS = [1, 2, 3]
@@ -124,6 +125,32 @@ def test_a_window_may_be_larger_than_the_image_by_less_than_a_stride_where_sizes
     for wrong in (lambda: F.max_pool1d(x, 6, 3), lambda: F.max_pool1d(x, 6, 2, ceil_mode=True)):
         with pytest.raises(ShapeError, match="kernel spanning 6 pixels does not fit into 4"):
             wrong()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [((17, 16), (8, 5), (3, 0)), ((300, 2), (300, 2), 0)], ids=["overlapping", "apart"]
+)
+def test_windows_of_more_than_256_taps(rng, kernel, stride, padding):
+    """The number of a tap needs more than a byte; the fast kernel takes them, too, and says the same."""
+    window = Window(kernel, stride, padding, ceil_mode=True)
+    x = rng.normal(size=(2, 3, 400, 41)).round(1)
+    forward, backward = kernels.max_pool2d_forward.implementations, kernels.max_pool2d_backward.implementations
+    y, index = forward["cpu"](x, window)
+    wanted, first = forward["reference"](x, window)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(index, first)
+    assert index.dtype == first.dtype == np.int32
+    assert index.max() > 255
+    dy = rng.normal(size=y.shape)
+    np.testing.assert_allclose(
+        backward["cpu"](dy, index, x.shape, window), backward["reference"](dy, first, x.shape, window), atol=1e-12
+    )
+
+
+def test_bools_have_no_largest():
+    for pool in (F.max_pool2d, F.adaptive_max_pool2d):
+        with pytest.raises(tcnn.DtypeError, match=r"max_pool2d: needs numbers, not bools; convert with .float\(\)"):
+            pool(tcnn.ones(1, 1, 4, 4).bool(), 2)
 
 
 def test_unpooling_of_two_maxima_at_one_place():

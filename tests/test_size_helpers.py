@@ -102,7 +102,9 @@ def test_every_remedy_fits_and_says_its_output():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ((4, 5), r"output_size: a kernel spanning 5 pixels does not fit into 4 and 0 \+ 0 of padding"),
+    ((4, 5), r"output_size: a kernel spanning 5 pixels does not fit into 4: \(4 − 5\)/1 \+ 1 = 0, which must be at l"),
+    ((2, 7, 4, 1), r"does not fit into 2 and 1 \+ 1 of padding: \(2 − 7 \+ 2·1\)/4 \+ 1 = 0.25, which"),
+    ((9, 99, 1), r"\(9 − 99\)/1 \+ 1 = −89, which"),
     ((0, 1), "output_size: size=0 must be a positive whole number of pixels"),
     ((7.0, 3), "size=7.0 must be a positive whole number"),
     (((7, -1), 3), r"size=\(7, -1\) must be"),

@@ -332,6 +332,9 @@ def test_copies():
     assert shallow.data is t.data
     back = pickle.loads(pickle.dumps(tcnn.tensor(a)))
     np.testing.assert_array_equal(back.numpy(), a)
+    cut = pickle.loads(pickle.dumps(t.detach()))
+    np.testing.assert_array_equal(cut.numpy(), a)
+    assert "detach()" in tcnn.explain_grad(cut)  # the graph it was cut from is gone, that it was cut is known
 
 
 def test_views_share_and_reshape_of_others_copies():

@@ -145,6 +145,11 @@ def test_an_unknown_part_is_refused_before_anything_is_frozen(function):
     ):
         function(model, "fc1", "feature")
     assert model.fc1.weight.requires_grad
+    for wrong, kind in [(model.features, "Sequential"), (["features"], "list")]:  # as in other packages
+        with pytest.raises(TypeError, match=rf"given by their names, such as 'features', one by one; not as {kind}"):
+            models.freeze(model, wrong)
+        with pytest.raises(TypeError, match=r"given by their names"):
+            models.features(model, tcnn.zeros(1), wrong)
     with pytest.raises(ValueError, match=r"no 'weight'.*; it has features, features.conv, .*, fc2.weight, fc2.bias$"):
         function(model, "weight")
 

@@ -117,6 +117,10 @@ class Origin(NamedTuple):
     where: str
     source: Callable[[], Node | None]  # a weak reference: an explanation must not keep a graph alive
 
+    def __reduce__(self) -> Any:
+        """Pickled without the node, which is left behind: `type(None)()` is None, as a dead reference gives."""
+        return Origin, (self.how, self.where, type(None))
+
 
 def origin_of(how: str, tensors: Sequence[Any]) -> Origin | None:
     """The first thing that cut one of these tensors off, or the cut that happens now."""

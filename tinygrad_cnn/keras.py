@@ -57,8 +57,10 @@ _ACTIVATIONS = {
     "tanh": "Tanh",
     "softmax": "Softmax",
     "elu": "ELU",
+    "selu": "SELU",
     "gelu": "GELU",
     "silu": "SiLU",
+    "swish": "SiLU",
     "softplus": "Softplus",
 }
 
@@ -109,8 +111,11 @@ class Layer(nn.Module):
             shape = call(name, shape)
         return shape
 
+    def _get_name(self) -> str:
+        return self.kind
+
     def __repr__(self) -> str:
-        return f"{self.kind}(not built yet)" if not self.built else self.kind + super().__repr__().removeprefix("Layer")
+        return super().__repr__() if self.built else f"{self.kind}(not built yet)"
 
 
 def Conv2D(
@@ -205,7 +210,12 @@ def AveragePooling2D(pool_size: Any = (2, 2), strides: Any = None, padding: str 
 
 
 def GlobalAveragePooling2D() -> Layer:
-    """The mean of each map: (N, C, H, W) → (N, C)."""
+    """The mean of each map, (N, C, H, W) → (N, C): `nn.AdaptiveAvgPool2d(1)` and `nn.Flatten`.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> GlobalAveragePooling2D()(tcnn.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])).tolist()
+    [[3.0]]
+    """
     return Layer("GlobalAveragePooling2D", lambda shape: {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()})
 
 
@@ -241,18 +251,36 @@ def Dense(
 
 
 def Flatten(*, input_shape: Iterable[int] | None = None) -> Layer:
-    """Maps as one vector, (N, C, H, W) → (N, C·H·W): `nn.Flatten`."""
+    """Maps as one vector, (N, C, H, W) → (N, C·H·W): `nn.Flatten`.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> Flatten()(tcnn.zeros(1, 64, 5, 5)).shape
+    (1, 1600)
+    """
     return Layer("Flatten", lambda shape: {"flatten": nn.Flatten()}, input_shape)
 
 
 def Dropout(rate: float) -> Layer:
-    """In training, set each number to zero with probability `rate`: `nn.Dropout`."""
+    """In training, set each number to zero with probability `rate`: `nn.Dropout`.
+
+    Raises:
+        ValueError: If the rate is no probability, 0 to 1.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> sorted(set(Dropout(0.5)(tcnn.ones(1, 100))[0].tolist()))
+    [0.0, 2.0]
+    """
     dropout = nn.Dropout(rate)
     return Layer("Dropout", lambda shape: {"dropout": dropout})
 
 
 def Activation(activation: str) -> Layer:
-    """An activation as a layer of its own, `"relu"` and so on."""
+    """An activation as a layer of its own, `"relu"` and so on; names as in `Conv2D`.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> Activation("relu")(tcnn.tensor([[-1.0, 2.0]])).tolist()
+    [[0.0, 2.0]]
+    """
     squash = _activation("Activation", activation)
     return Layer("Activation", lambda shape: squash())
 
@@ -278,7 +306,11 @@ def BatchNormalization(*, momentum: float = 0.99, epsilon: float = 1e-3) -> Laye
 
 
 def Input(shape: Iterable[int]) -> Layer:
-    """The shape of one input, (H, W, C) or (F,), as the first item of a `Sequential`."""
+    """The shape of one input, (H, W, C) or (F,), as the first item of a `Sequential`.
+
+    >>> Sequential([Input((28, 28, 1)), Flatten(), Dense(10)]).count_params()   # 10·(784 + 1)
+    7850
+    """
     return Layer("Input", lambda shape: {}, shape)
 
 
@@ -359,12 +391,21 @@ class Sequential(nn.Sequential):
         return super().named_parameters(*args, **kwargs)
 
     def summary(self) -> None:
-        """Print the table of the layers."""
-        self.count_params()
-        print(tables.summary(self))
+        """Print a table with one row for each layer; `tables.summary` also tells the activations apart.
+
+        Raises:
+            ValueError: If the shape of the input is not known yet.
+        """
+        count = self.count_params()
+        print(tables.summary(self, depth=1))
+        if count != self.num_parameters():
+            print(
+                f"Keras would count {count:,}: with the means and variances of batch normalisation, which are measured "
+                "and not learned"
+            )
 
     def count_params(self) -> int:
-        """How many numbers the layers hold: parameters, and the running means of batch normalisation."""
+        """How many numbers the layers hold: parameters, and the running means and variances of batch normalisation."""
         means = [buffer for buffer in self.buffers() if buffer.is_floating_point()]
         return sum(math.prod(values.shape) for values in [*self.parameters(), *means])
 
@@ -422,7 +463,12 @@ def same_pads(window: Window, *sizes: int) -> list[tuple[int, int]]:
 
 
 class SameAvgPool2d(nn.AvgPool2d):
-    """The mean of those pixels of each window that lie in the image, with TensorFlow's "same" around it."""
+    """The mean of those pixels of each window that lie in the image, with TensorFlow's "same" around it.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> SameAvgPool2d(Window((1, 2), (1, 2)))(tcnn.tensor([[[[1.0, 3.0, 7.0]]]])).tolist()   # (1 + 3)/2, 7/1
+    [[[[2.0, 7.0]]]]
+    """
 
     def __init__(self, window: Window) -> None:
         super().__init__(window.kernel, window.stride)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,10 +53,12 @@ def strict_sizes(strict: bool = True) -> Iterator[None]:
 
 
 def _per_axis(what: str, value: Ints, rank: int) -> tuple[int, ...]:
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) == 1:
-        values = values * rank
-    if len(values) != rank or not all(isinstance(v, int) for v in values):
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    try:
+        values = tuple(map(operator.index, given * rank if len(given) == 1 else given))  # NumPy's integers, too
+    except TypeError:
+        values = ()
+    if len(values) != rank:
         raise ShapeError(f"window: {what}={value!r} must be one whole number or {rank} of them, one per axis")
     return values
 
@@ -102,7 +105,7 @@ class Window:
     ) -> None:
         if not isinstance(kernel, (tuple, list)):
             kernel = (kernel,)
-        rank = max([len(kernel)] + [len(v) for v in (stride, padding, dilation) if isinstance(v, tuple)])
+        rank = max([len(kernel)] + [len(v) for v in (stride, padding, dilation) if isinstance(v, (tuple, list))])
         values: dict[str, Any] = {
             "kernel": _per_axis("kernel", kernel, rank),
             "stride": _per_axis("stride", stride, rank),
@@ -121,7 +124,7 @@ class Window:
             if padding == "same" and max(self.stride) > 1:
                 raise ShapeError(
                     f'window: padding="same" needs stride 1, not {self.stride}: with a larger stride the output '
-                    "cannot be as large as the input; give the padding as a number"
+                    "cannot be as large as the input; give the padding as a number, (kernel − 1)/2 for ⌈size/stride⌉"
                 )
 
     @property
@@ -201,6 +204,8 @@ class Window:
                     f"{operation}: output_padding {more} must be at least 0 and less than stride {stride} or dilation "
                     f"{dilation}: it chooses among the sizes that a convolution makes equal"
                 )
+            if n < 1:
+                raise ShapeError(f"{operation}: of the sizes {tuple(sizes)} every one must be at least 1")
             size = (n - 1) * stride - before - behind + span + more
             if size < 1:
                 raise ShapeError(
@@ -221,10 +226,11 @@ class Window:
         (before, behind), span, stride = self.pads[axis], self.spans[axis], self.stride[axis]
         room = size + before + behind - span
         if room <= -stride or (room < 0 and not self.ceil_mode):  # rounded up, less than a stride may be missing
+            padding = f" and {before} + {behind} of padding" if before + behind else ""
             raise ShapeError(
-                f"{operation}: a kernel spanning {span} pixels does not fit into {size} and {before} + {behind} "
-                "of padding; use a smaller kernel, less dilation or more padding, so that "
-                f"({size} + {before} + {behind} − {span})/{stride} + 1 is at least 1"
+                f"{operation}: a kernel spanning {span} pixels does not fit into {size}{padding}: "
+                f"{_formula(size, before, behind, span, stride)}, which must be at least 1; use a larger image, a "
+                "smaller kernel, less dilation or more padding"
             )
         if exact and room % stride and not self.ceil_mode:
             raise ShapeError(f"{operation}: {_misfit(size, before, behind, span, stride)}")
@@ -264,6 +270,13 @@ class Window:
         return rf"\left\l{ends[0]}{fraction}\right\r{ends[1]} + 1 = {self._out(axis, size)}"
 
 
+def _formula(size: int, before: int, behind: int, span: int, stride: int) -> str:
+    """The output size as lectures compute it, with its numbers: `(7 − 3)/3 + 1 = 2.33`."""
+    padded = "" if not before + behind else f" + 2·{before}" if before == behind else f" + {before} + {behind}"
+    result = f"{(size + before + behind - span) / stride + 1:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+    return f"({size} − {span}{padded})/{stride} + 1 = {result}"
+
+
 def _misfit(size: int, before: int, behind: int, span: int, stride: int) -> str:
     """The output size that is no whole number, and the nearest padding, stride and input sizes that make it one."""
 
@@ -282,11 +295,9 @@ def _misfit(size: int, before: int, behind: int, span: int, stride: int) -> str:
     remedies.append(f"stride {step} (output {out(stride=step):.0f})")
     sizes = [f"{n} (output {out(n):.0f})" for n in (size - rest, size - rest + stride) if n > 0]
     remedies.append("or an input of " + " or ".join(sizes))
-    padded = "" if not before + behind else f" + 2·{before}" if before == behind else f" + {before} + {behind}"
-    result = f"{out():.2f}".rstrip("0")
     lost = ("pixel" if rest == 1 else f"{rest} pixels") + (" of the padding" if rest <= behind else "")
     return (
-        f"({size} − {span}{padded})/{stride} + 1 = {result}: doesn't fit; the last {lost} would be left out: use "
+        f"{_formula(size, before, behind, span, stride)}: doesn't fit; the last {lost} would be left out: use "
         + ", ".join(remedies)
     )
 
@@ -345,6 +356,8 @@ def padded(shape: Shape, pad: Sequence[int], mode: str = "constant", operation: 
     >>> padded((3, 5, 4), (1, 2))
     (3, 5, 7)
     """
+    if isinstance(pad, int):
+        raise ShapeError(f"{operation}: {pad} must be pairs (before, behind), ({pad}, {pad}) for the last dimension")
     rank = len(pad) // 2
     if len(pad) % 2 or rank > len(shape):
         raise ShapeError(
@@ -519,7 +532,7 @@ class Signature:
                     seen[base] = (argument.name, shape, size)
                 elif sizes[base] != wanted:
                     name, other, has = seen[base]
-                    group = f" = {size}·{factor} {divisor}" if divisor else ""
+                    group = f" = {size}·{factor} {divisor}" if factor > 1 else ""
                     advice = (remedies or {}).get(base, "")
                     raise ShapeError(
                         f"{operation}: {argument.name} {shape} wants {base}={wanted}{group} "

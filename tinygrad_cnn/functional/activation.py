@@ -12,7 +12,15 @@ from tinygrad_cnn.shapes import ShapeError
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`max(x, 0)`; `inplace` is accepted for PyTorch's sake, the input is never overwritten.
+    """Keep what is positive, set the rest to 0.
+
+    Formula: `y = max(x, 0)`; the gradient is dy where x > 0, else 0.
+
+    Args:
+        input: x, of any shape.
+        inplace: Accepted for PyTorch's sake; the input is never overwritten.
+
+    Source: Nair & Hinton 2010, "Rectified linear units improve restricted Boltzmann machines".
 
     >>> relu(Tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -23,6 +31,10 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Keep what is positive, multiply the rest by `negative_slope`; `inplace` as in `relu`.
 
+    Formula: `y = x` where x > 0, else `negative_slope·x`.
+
+    Source: Maas, Hannun & Ng 2013, "Rectifier nonlinearities improve neural network acoustic models".
+
     >>> leaky_relu(Tensor([-1.0, 2.0]), 0.5)
     tensor([-0.5,  2. ])
     """
@@ -31,6 +43,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Keep what is positive, multiply the rest by a learned weight.
+
+    Formula: `y = x` where x > 0, else `weight·x`.
 
     Args:
         input: x, (N, C, …), or of any shape if there is one weight.
@@ -56,7 +70,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """Keep what is positive, else `alpha·(eˣ − 1)`; `inplace` as in `relu`.
+    """Keep what is positive, bend the rest smoothly to −alpha; `inplace` as in `relu`.
+
+    Formula: `y = x` where x > 0, else `alpha·(eˣ − 1)`.
 
     Source: Clevert, Unterthiner & Hochreiter 2016, "Fast and accurate deep network learning by exponential linear
     units", section 3.
@@ -68,7 +84,9 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`1.0507·elu(x, 1.6733)`, which keeps mean 0 and variance 1 from layer to layer; `inplace` as in `relu`.
+    """The ELU that keeps mean 0 and variance 1 from layer to layer; `inplace` as in `relu`.
+
+    Formula: `y = 1.0507·elu(x, alpha=1.6733)`.
 
     Source: Klambauer et al. 2017, "Self-normalizing neural networks", equation 2.
 
@@ -79,7 +97,9 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """`x·Φ(x)`, Φ being the normal distribution's share below x.
+    """Each number times the share of the normal distribution that lies below it.
+
+    Formula: `y = x·Φ(x)`.
 
     Args:
         input: x, of any shape.
@@ -99,7 +119,9 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`x·σ(x)` with the sigmoid σ, also called swish; `inplace` as in `relu`.
+    """Each number times its sigmoid, also called swish; `inplace` as in `relu`.
+
+    Formula: `y = x·σ(x) = x / (1 + e⁻ˣ)`.
 
     Source: Elfwing, Uchibe & Doya 2018, "Sigmoid-weighted linear units", section 2.
 
@@ -110,7 +132,9 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """Hold x between `min_val` and `max_val`; `inplace` as in `relu`.
+    """Hold numbers between two limits; `inplace` as in `relu`.
+
+    Formula: `y = min(max(x, min_val), max_val)`.
 
     Raises:
         ValueError: If `min_val` is not below `max_val`.
@@ -124,7 +148,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """`min(max(x, 0), 6)`; `inplace` as in `relu`.
+    """ReLU that ends at 6; `inplace` as in `relu`.
+
+    Formula: `y = min(max(x, 0), 6)`.
 
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10", section 2.
 
@@ -135,17 +161,37 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """`1/(1 + e⁻ˣ)`."""
+    """The logistic function, into (0, 1).
+
+    Formula: `y = 1/(1 + e⁻ˣ)`; the gradient is `dy·y·(1 − y)`.
+
+    Source: Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors", equation 2.
+
+    >>> sigmoid(Tensor([0.0, 100.0]))
+    tensor([0.5, 1. ])
+    """
     return Tensor._as_tensor(input).sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, into (−1, 1).
+
+    Formula: `y = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)`; the gradient is `dy·(1 − y²)`.
+
+    Source: LeCun, Bottou, Orr & Müller 1998, "Efficient BackProp", section 4.4.
+
+    >>> tanh(Tensor([0.0, 100.0]))
+    tensor([0., 1.])
+    """
     return Tensor._as_tensor(input).tanh()
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """`log(1 + e^(beta·x))/beta`, without overflow; x itself where `beta·x` is above the threshold.
+    """The smooth ReLU, without overflow.
+
+    Formula: `y = log(1 + e^(beta·x))/beta`; x itself where `beta·x` is above the threshold.
+
+    Source: Dugas et al. 2001, "Incorporating second-order functional knowledge for better option pricing", section 3.
 
     >>> softplus(Tensor([0.0, 30.0]))
     tensor([ 0.6931, 30.    ])
@@ -154,7 +200,9 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """`log(1/(1 + e⁻ˣ))`, without overflow.
+    """The logarithm of the sigmoid, without overflow.
+
+    Formula: `y = −log(1 + e⁻ˣ)`.
 
     >>> logsigmoid(Tensor([0.0, -1000.0]))
     tensor([-6.9315e-01, -1.0000e+03])
@@ -163,16 +211,36 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """Probabilities along `dim`: `eˣ / Σ eˣ`; computed in another format if `dtype` names one.
+    """Numbers as probabilities, which add up to 1 along `dim`.
+
+    Formula: `yᵢ = eˣⁱ / Σⱼ eˣʲ`; the largest x is subtracted first, which changes nothing, and nothing overflows.
+
+    Args:
+        input: x, of any shape.
+        dim: The axis, usually 1, the classes'.
+        dtype: Another number format to compute in.
+
+    Raises:
+        ShapeError: If there is no such axis.
+
+    Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs".
 
     >>> softmax(Tensor([0.0, 0.0]), dim=0)
     tensor([0.5, 0.5])
+    >>> softmax(Tensor([[0.0, 1000.0]]), dim=1)
+    tensor([[0., 1.]])
     """
     return Tensor._as_tensor(input).softmax(dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """The logarithm of `softmax(x, dim)`, computed without overflow."""
+    """The logarithm of `softmax(x, dim)`, without overflow; arguments as there.
+
+    Formula: `yᵢ = xᵢ − log Σⱼ eˣʲ`.
+
+    >>> log_softmax(Tensor([[0.0, 1000.0]]), dim=1)
+    tensor([[-1000.,     0.]])
+    """
     return Tensor._as_tensor(input).log_softmax(dim, dtype)
 
 

@@ -12,10 +12,13 @@ from tinygrad_cnn.shapes import Ints
 
 
 def same_format(operation: str, **tensors: Tensor | None) -> None:
-    """PyTorch's rule: layers do not mix number formats silently."""
+    """PyTorch's rule: layers do not mix number formats silently, and their weights are tensors."""
     given = {name: t for name, t in tensors.items() if t is not None}
     (first, x), *rest = given.items()
     for name, tensor in rest:
+        if not isinstance(tensor, Tensor):
+            kind = type(tensor).__name__
+            raise TypeError(f"{operation}: {name} must be a tensor, not {kind}; make one with tensor(…)")
         if tensor.dtype != x.dtype:
             remedy = f".to({tensor.dtype.name!r})"
             if dtypes.is_floating(x.dtype):
@@ -40,11 +43,6 @@ def per_axis(value: Ints, rank: int) -> tuple[int, ...]:
     """
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     return values * rank if len(values) == 1 else values
-
-
-def pair(value: Ints) -> tuple[int, ...]:
-    """One number for rows and columns, or both."""
-    return per_axis(value, 2)
 
 
 def batched(function: Callable[..., Any], x: Tensor, *rest: Any, rank: int = 2) -> Any:

@@ -182,6 +182,8 @@ def conv_transpose1d(
 ) -> Tensor:
     """Convolution's way back along lines; otherwise as `conv_transpose2d`.
 
+    Formula: `y[n, k, q·stride + s·dilation − padding] += x[n,c,q]·weight[c,k,s]`, beginning with y = bias.
+
     Args:
         input: x, (N, C, L) lines.
         weight: (C, K/groups, S).
@@ -193,7 +195,7 @@ def conv_transpose1d(
         dilation: Distance of kernel taps.
 
     Returns:
-        (N, K, Q).
+        (N, K, Q) with `Q = (L − 1)·stride − 2·padding + dilation·(S − 1) + 1 + output_padding`.
 
     Raises:
         ShapeError: If the sizes do not agree, or nothing would be left.
@@ -217,6 +219,8 @@ def conv_transpose3d(
     dilation: Ints = 1,
 ) -> Tensor:
     """Convolution's way back to larger volumes; otherwise as `conv_transpose2d`.
+
+    Formula: as `conv_transpose2d`'s, with one index more, over Z slices.
 
     Args:
         input: x, (N, C, Z, H, W) volumes.

@@ -21,6 +21,8 @@ def dropout(
 ) -> Tensor:
     """Set each element to 0 with probability p, and multiply the others by 1/(1 − p); only in training.
 
+    Formula: `y = x·keep/(1 − p)`, keep being 0 with probability p, else 1: the mean stays as it was.
+
     Args:
         input: x, of any shape.
         p: Probability of an element to be dropped, 0 to 1.
@@ -78,6 +80,10 @@ def dropout2d(
     """As `dropout1d`, for images (N, C, H, W).
 
     Three dimensions are taken for (N, C, L), with a warning, as in PyTorch.
+
+    >>> y = dropout2d(Tensor([[[[1.0, 1.0]]] * 50]), p=0.5)
+    >>> sorted({tuple(channel[0]) for channel in y[0].tolist()})
+    [(0.0, 0.0), (2.0, 2.0)]
     """
     if Tensor._as_tensor(input).ndim == 3:
         warnings.warn(
@@ -93,7 +99,11 @@ def dropout2d(
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """As `dropout1d`, for volumes (N, C, D, H, W), or one volume (C, D, H, W)."""
+    """As `dropout1d`, for volumes (N, C, Z, H, W), or one volume (C, Z, H, W).
+
+    >>> dropout3d(Tensor([[[[[7.0]]]]]), p=1.0)
+    tensor([[[[[0.]]]]])
+    """
     return _drop_channels("dropout3d", input, 4, p, training, generator)
 
 

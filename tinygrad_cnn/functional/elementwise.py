@@ -19,10 +19,18 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
 
 
 def maximum(input: Any, other: Any) -> Tensor:
-    """The larger of two, element by element; equals share the gradient."""
+    """The larger of two, element by element; equals share the gradient.
+
+    >>> maximum(Tensor([1.0, 5.0]), Tensor([3.0, 2.0]))
+    tensor([3., 5.])
+    """
     return Tensor._as_tensor(input).maximum(other)
 
 
 def minimum(input: Any, other: Any) -> Tensor:
-    """The smaller of two, element by element; equals share the gradient."""
+    """The smaller of two, element by element; equals share the gradient.
+
+    >>> minimum(Tensor([1.0, 5.0]), Tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
     return Tensor._as_tensor(input).minimum(other)

@@ -8,10 +8,18 @@ from tinygrad_cnn.dtypes import DtypeError
 
 
 def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
-    """A vector for each class number, with 1 at its place and 0 elsewhere, int64.
+    """A vector for each class number, with 1 at its place and 0 elsewhere.
+
+    Args:
+        labels: (…) class numbers, whole ones.
+        num_classes: How long a vector is; −1: the largest class number + 1.
+
+    Returns:
+        (…, num_classes), int64.
 
     Raises:
         ValueError: For a class number that does not exist.
+        DtypeError: If the labels are no whole numbers.
 
     >>> one_hot(Tensor([0, 2]), 3).tolist()
     [[1, 0, 0], [0, 0, 1]]

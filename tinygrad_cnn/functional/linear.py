@@ -10,7 +10,7 @@ from tinygrad_cnn.functional.arguments import present, same_format
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The fully connected layer.
 
-    Formula: `y = x·weightᵀ + bias`.
+    Formula: `y[n,d] = Σ_f x[n,f]·weight[d,f] + bias[d]`, in short `y = x·weightᵀ + bias`.
 
     Args:
         input: x, (…, F) inputs.
@@ -24,7 +24,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ShapeError: If the sizes F or D do not agree.
         DtypeError: If the number formats differ.
 
-    >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([10.0]))
+    >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([10.0]))   # 1·3 + 2·4 + 10
     tensor([[21.]])
     """
     x = Tensor._as_tensor(input)
@@ -33,5 +33,14 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product `input @ other`."""
+    """The matrix product `input @ other`.
+
+    Formula: `y[i,k] = Σ_j x[i,j]·z[j,k]`, for each of the dimensions before the last two.
+
+    Raises:
+        ShapeError: If the sizes j differ.
+
+    >>> matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))   # 1·3 + 2·4
+    tensor([[11.]])
+    """
     return input @ other

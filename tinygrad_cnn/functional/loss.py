@@ -77,7 +77,9 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """The negative log-likelihood, `lossₙ = −weight·input[n, targetₙ]`: cross-entropy after log_softmax.
+    """The negative log-likelihood: cross-entropy after log_softmax.
+
+    Formula: `lossₙ = −weight[targetₙ]·input[n, targetₙ]`; the mean divides by the sum of the targets' weights.
 
     Args:
         input: (N, C) or (N, C, …), for instance from `log_softmax(x, dim=1)`.
@@ -120,7 +122,17 @@ def _class_loss(
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The mean squared error, `mean((x − target)²)`.
+    """The mean squared error.
+
+    Formula: `loss = mean((x − target)²)`.
+
+    Args:
+        input: x, of any shape.
+        target: As large; other shapes are broadcast, with a warning.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: If the shapes cannot be broadcast.
 
     >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0]))
     tensor(2.)
@@ -144,7 +156,9 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """The loss of yes/no questions, `−t·log σ(x) − (1 − t)·log(1 − σ(x))`, computed without overflow.
+    """The loss of yes/no questions, without overflow.
+
+    Formula: `loss = −pos_weight·t·log σ(x) − (1 − t)·log(1 − σ(x))`, times the element's weight.
 
     Args:
         input: Scores of any shape.

@@ -50,7 +50,8 @@ def batch_norm(
     m = x.numel() // x.shape[1] if x.ndim > 1 and x.shape[1] else 0
     if m == 1:
         raise ShapeError(
-            f"batch_norm: x {x.shape} has one value per channel, whose variance is 0; use more samples, or model.eval()"
+            f"batch_norm: x {x.shape} has one value per channel, whose variance is 0; use more samples, or "
+            "model.eval() to take the running statistics"
         )
     y, mean, var = apply(ops.BatchNorm(eps), x, weight, bias)
     _remember("batch_norm", m, momentum, (running_mean, mean), (running_var, var))
@@ -73,7 +74,7 @@ def instance_norm(
     statistics as in `batch_norm`, the mean of those of all samples.
 
     Args:
-        input: x, (N, C, L), (N, C, H, W) or (N, C, D, H, W).
+        input: x, (N, C, L), (N, C, H, W) or (N, C, Z, H, W).
         running_mean: (C,), changed in place if `use_input_stats`.
         running_var: (C,), changed in place if `use_input_stats`.
         weight: (C,).

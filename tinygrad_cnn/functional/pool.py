@@ -27,6 +27,8 @@ def max_pool1d(
 ) -> Any:
     """The largest number of each window of a line: as `max_pool2d`, (N, C, L) → (N, C, Q).
 
+    Formula: `y[n,c,q] = max_s x[n, c, q·stride + s·dilation − padding]`.
+
     >>> max_pool1d(Tensor([[[1.0, 5.0, 2.0, 4.0]]]), 2)
     tensor([[[5., 4.]]])
     """
@@ -84,6 +86,8 @@ def max_pool3d(
 ) -> Any:
     """The largest number of each window of a volume: as `max_pool2d`, (N, C, Z, H, W) → (N, C, O, P, Q).
 
+    Formula: `y[n,c,o,p,q] = max_{t,r,s} x[n, c, o·stride + t·dilation − padding, …]`.
+
     >>> max_pool3d(Tensor([[[[[1.0, 5.0]], [[2.0, 4.0]]]]]), (2, 1, 1))
     tensor([[[[[2., 5.]]]]])
     """
@@ -100,6 +104,8 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:
     """The mean of each window of a line: as `avg_pool2d`, (N, C, L) → (N, C, Q).
+
+    Formula: `y[n,c,q] = Σ_s x[n, c, q·stride + s − padding] / S`.
 
     >>> avg_pool1d(Tensor([[[1.0, 5.0, 2.0, 4.0]]]), 2)
     tensor([[[3., 3.]]])
@@ -137,6 +143,9 @@ def avg_pool2d(
         ShapeError: If the window does not fit.
         ValueError: If divisor_override is 0.
 
+    Source: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition",
+    section II.B (there with a trainable coefficient).
+
     >>> avg_pool2d(Tensor([[[[1.0, 2.0], [3.0, 6.0]]]]), 2)
     tensor([[[[3.]]]])
     """
@@ -155,6 +164,8 @@ def avg_pool3d(
 ) -> Tensor:
     """The mean of each window of a volume: as `avg_pool2d`, (N, C, Z, H, W) → (N, C, O, P, Q).
 
+    Formula: `y[n,c,o,p,q] = Σ_{t,r,s} x[n, c, o·stride + t − padding, …] / (T·R·S)`.
+
     >>> avg_pool3d(Tensor([[[[[1.0, 5.0]], [[2.0, 4.0]]]]]), (2, 1, 1))
     tensor([[[[[1.5, 4.5]]]]])
     """
@@ -166,6 +177,8 @@ def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False
 ) -> Tensor:
     """The p-norm of each window of a line: as `lp_pool2d`, (N, C, L) → (N, C, Q).
+
+    Formula: `y[n,c,q] = (Σ_s x[n, c, q·stride + s]ᵖ)^(1/p)`.
 
     >>> lp_pool1d(Tensor([[[3.0, 4.0, 0.0, 5.0]]]), 2, 2)
     tensor([[[5., 5.]]])
@@ -211,6 +224,8 @@ def lp_pool3d(
 ) -> Tensor:
     """The p-norm of each window of a volume: as `lp_pool2d`, (N, C, Z, H, W) → (N, C, O, P, Q).
 
+    Formula: `y[n,c,o,p,q] = (Σ_{t,r,s} x[n, c, o·stride + t, …]ᵖ)^(1/p)`.
+
     >>> lp_pool3d(Tensor([[[[[3.0, 5.0]], [[4.0, 0.0]]]]]), 2, (2, 1, 1))
     tensor([[[[[5., 5.]]]]])
     """
@@ -253,8 +268,14 @@ def feature_lp_pool(
     p = _power("feature_lp_pool", norm_type)
     if math.isinf(p):
         raise ValueError(f"feature_lp_pool: norm_type={norm_type} must be finite; for the largest use reshape and amax")
+    axis = one_dim("feature_lp_pool", dim, x.ndim)
+    if channels_per_group > x.shape[axis]:
+        raise ShapeError(
+            f"feature_lp_pool: x {x.shape} has {x.shape[axis]} channels (dim={dim}), fewer than a group of "
+            f"channels_per_group={channels_per_group}; use smaller groups"
+        )
     step = channels_per_group if stride is None else stride
-    return apply(ops.FeatureLpPool(p, channels_per_group, step, one_dim("feature_lp_pool", dim, x.ndim)), x)
+    return apply(ops.FeatureLpPool(p, channels_per_group, step, axis), x)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
@@ -269,7 +290,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool 
 def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
     """The largest pixel of each of P×Q parts of an image, whatever its size.
 
-    Part p holds the rows from `⌊p·H/P⌋` to `⌈(p + 1)·H/P⌉ − 1`; where P does not divide H, neighbours share rows.
+    Formula: part p holds the rows from `⌊p·H/P⌋` to `⌈(p + 1)·H/P⌉ − 1`; neighbours may share rows.
 
     Args:
         input: x, (N, C, H, W) images.
@@ -281,6 +302,9 @@ def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool 
 
     Raises:
         ShapeError: If an output size is not positive, or the image has no pixels.
+
+    Source: He, Zhang, Ren & Sun 2014, "Spatial pyramid pooling in deep convolutional networks for visual
+    recognition", section 2.2.
 
     >>> x = Tensor([[[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]])
     >>> adaptive_max_pool2d(x, (1, 2)).tolist()   # of columns 0, 1 and of columns 1, 2
@@ -310,7 +334,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
 def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     """The mean of each of P×Q parts of an image, whatever its size: a network behind it takes images of any size.
 
-    Part p holds the rows from `⌊p·H/P⌋` to `⌈(p + 1)·H/P⌉ − 1`; where P does not divide H, neighbours share rows.
+    Formula: part p holds the rows from `⌊p·H/P⌋` to `⌈(p + 1)·H/P⌉ − 1`; neighbours may share rows.
 
     Args:
         input: x, (N, C, H, W) images.
@@ -349,6 +373,8 @@ def max_unpool1d(
 ) -> Tensor:
     """Maxima back at their places in a line of zeros: as `max_unpool2d`, (N, C, Q) → (N, C, L).
 
+    Formula: `y[n, c, indices[n,c,q]] = x[n,c,q]`, else 0.
+
     >>> max_unpool1d(Tensor([[[5.0, 4.0]]]), Tensor([[[1, 3]]]), 2)
     tensor([[[0., 5., 0., 4.]]])
     """
@@ -364,6 +390,8 @@ def max_unpool2d(
     output_size: tuple[int, ...] | None = None,
 ) -> Tensor:
     """The way back of max pooling: each maximum at its old place, zeros elsewhere.
+
+    Formula: `y[n, c, i // W, i % W] = x[n,c,p,q]` with `i = indices[n,c,p,q]`, else 0.
 
     Args:
         input: (N, C, P, Q) maxima.
@@ -400,6 +428,8 @@ def max_unpool3d(
     output_size: tuple[int, ...] | None = None,
 ) -> Tensor:
     """Maxima back at their places in a volume of zeros: as `max_unpool2d`, (N, C, O, P, Q) → (N, C, Z, H, W).
+
+    Formula: `y[n, c, i] = x[n,c,o,p,q]` with `i = indices[n,c,o,p,q] = (slice·H + row)·W + column`, else 0.
 
     >>> max_unpool3d(Tensor([[[[[5.0]]]]]), Tensor([[[[[2]]]]]), (1, 1, 4)).flatten().tolist()
     [0.0, 0.0, 5.0, 0.0]

@@ -12,7 +12,11 @@ PAD_MODES = ("constant", "reflect", "replicate", "circular")
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Dimensions start_dim … end_dim as one."""
+    """Dimensions start_dim … end_dim as one.
+
+    >>> flatten(Tensor([[[1, 2], [3, 4]]]), 1)   # (1, 2, 2) -> (1, 4)
+    tensor([[1, 2, 3, 4]])
+    """
     return Tensor._as_tensor(input).flatten(start_dim, end_dim)
 
 
@@ -56,7 +60,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
-    """Tensors one after the other along `dim`.
+    """Tensors one after the other along `dim`; in all other dimensions they have the same sizes.
+
+    Raises:
+        ShapeError: If they have not, or there are none.
 
     >>> cat([Tensor([1, 2]), Tensor([3])])
     tensor([1, 2, 3])
@@ -69,6 +76,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Tensors of one shape as entries of a new dimension.
+
+    Raises:
+        ShapeError: If their shapes differ, or there are none.
 
     >>> stack([Tensor([1, 2]), Tensor([3, 4])], dim=1)
     tensor([[1, 3],

@@ -121,7 +121,7 @@ def _check_first_layer(sizes: tuple[int, ...]) -> None:
         try:
             Window(11, stride=4).out(size, exact=True, operation="AlexNet: features.conv1")
         except ShapeError as error:
-            text = str(error).partition(";")[0]
+            text = str(error).partition(";")[0] + (" (the paper's 224 is a slip)" if size == 224 else "")
             raise ShapeError(
                 f"{text}; use 227×227 images (data.transforms.Resize), or padding 2, which variant='torchvision' has; "
                 "small images: variant='cifar'"

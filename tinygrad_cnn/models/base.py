@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +11,7 @@ from typing import Any
 from tinygrad_cnn import nn, random
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.models.sizes import check_images, shape_behind
+from tinygrad_cnn.nn.arguments import pair
 from tinygrad_cnn.nn.walk import Call
 from tinygrad_cnn.shapes import Shape
 
@@ -34,6 +36,13 @@ class ImageModel(nn.Module):
 
     Raises:
         ShapeError: If the images are too small.
+
+    >>> from tinygrad_cnn import nn
+    >>> small = ImageModel((1, 8, 8), {"conv": nn.Conv2d(1, 4, 3), "pool": nn.MaxPool2d(2)}, lambda F: nn.Sequential(
+    ...     nn.Linear(F, 10)
+    ... ))
+    >>> small.classifier[0]   # 4 maps of 3×3
+    Linear(in_features=36, out_features=10, bias=True)
     """
 
     features: nn.Module
@@ -88,27 +97,39 @@ def one_variant(model: str, variant: str, variants: tuple[str, ...]) -> str:
 
     >>> one_variant("LeNet5", "1997", ("1998", "modern"))
     Traceback (most recent call last):
-    ValueError: LeNet5: there is no variant '1997'; there is '1998', 'modern'
+    ValueError: LeNet5: there is no variant '1997' (did you mean '1998'?); there is '1998', 'modern'
     """
     if variant not in variants:
-        raise ValueError(f"{model}: there is no variant {variant!r}; there is {', '.join(map(repr, variants))}")
+        near = difflib.get_close_matches(str(variant), variants, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        classes = f"; for {variant} classes write num_classes={variant}" if isinstance(variant, int) else ""
+        raise ValueError(
+            f"{model}: there is no variant {variant!r}{meant}; there is {', '.join(map(repr, variants))}{classes}"
+        )
     return variant
 
 
 def images_of(in_channels: int, image_size: ImageSize) -> tuple[int, int, int]:
     """(C, H, W) of images, whose size is one number for squares.
 
+    Raises:
+        TypeError, ShapeError: If the size is neither one nor two positive whole numbers.
+
     >>> images_of(3, 32)
     (3, 32, 32)
     """
-    H, W = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return in_channels, H, W
+    return in_channels, *pair("images", "image_size", image_size)
 
 
 def widened(channels: int, width: float) -> int:
     """So many times as many channels, a multiple of 8, as processors like it, and at least 8.
 
+    Raises:
+        ValueError: If that is none, or less.
+
     >>> widened(384, 1.0), widened(96, 0.5), widened(192, 0.3), widened(16, 0.1)
     (384, 48, 56, 8)
     """
+    if not width > 0:
+        raise ValueError(f"width={width} must be greater than 0: so many times as many channels in each layer")
     return channels if width == 1 else max(8, round(channels * width / 8) * 8)

@@ -168,7 +168,7 @@ def nearest_neighbours(query: Any, database: Any, k: int = 5, metric: str = "euc
     distances, indices = np.empty((n, k)), np.empty((n, k), np.int64)
     rows = max(1, _BLOCK // m)
     for start in range(0, n, rows):
-        rough = q[start : start + rows] @ (-2 * x.T)  # ‖q − x‖² = ‖q‖² − 2·q·x + ‖x‖²; ‖q‖² changes no order
+        rough = (-2 * q[start : start + rows]) @ x.T  # ‖q − x‖² = ‖q‖² − 2·q·x + ‖x‖²; ‖q‖² changes no order
         if not cosine:
             rough += x_squares
         limits = np.partition(rough, k - 1, axis=1)[:, k - 1].copy()  # a view would keep the whole block

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from typing import Any
 
 from tinygrad_cnn import nn
 
@@ -20,6 +21,7 @@ def module_at(operation: str, model: nn.Module, path: str) -> nn.Module:
 
     Raises:
         ValueError: If there is none; names the nearest and lists what there is.
+        TypeError: If it is no string.
 
     >>> from tinygrad_cnn import nn
     >>> module_at("example", nn.Sequential({"act": nn.ReLU()}), "atc")
@@ -27,15 +29,22 @@ def module_at(operation: str, model: nn.Module, path: str) -> nn.Module:
     ValueError: example: Sequential has no 'atc' (did you mean 'act'?); it has act
     """
     modules = dict(model.named_modules(remove_duplicate=False))
-    if path not in modules:
+    if not isinstance(path, str) or path not in modules:
         raise unknown(operation, model, path, modules)
     return modules[path]
 
 
-def unknown(operation: str, model: nn.Module, path: str, known: Collection[str]) -> ValueError:
-    """The error for a name that is none of `known`."""
+def unknown(operation: str, model: nn.Module, path: Any, known: Collection[str]) -> Exception:
+    """The error for a name that is none of `known`, or no name at all."""
+    if not isinstance(path, str):
+        own = [name for name, module in model.named_modules() if name and module is path]
+        example = next(iter([*own, *filter(None, known)]), "")
+        return TypeError(
+            f"{operation}: parts of {type(model).__name__} are given by their names, such as {example!r}, one by one; "
+            f"not as {type(path).__name__}"
+        )
     names = [name for name in known if name]
-    near = difflib.get_close_matches(str(path), names, n=1)
+    near = [name for name in names if name.endswith(f".{path}")] or difflib.get_close_matches(path, names, n=1)
     meant = f" (did you mean {near[0]!r}?)" if near else ""
     more = f", and {len(names) - _SHOWN} more: model.named_modules()" if len(names) > _SHOWN else ""
     listed = ", ".join(names[:_SHOWN]) or "no parts"

@@ -29,6 +29,7 @@ def freeze(model: nn.Module, *names: str) -> tuple[str, ...]:
 
     Raises:
         ValueError: If the network has no part of such a name.
+        TypeError: If a part is not given by its name.
 
     Source: Yosinski, Clune, Bengio & Lipson 2014, "How transferable are features in deep neural networks?".
 
@@ -54,6 +55,7 @@ def unfreeze(model: nn.Module, *names: str) -> tuple[str, ...]:
 
     Raises:
         ValueError: If the network has no part of such a name.
+        TypeError: If a part is not given by its name.
 
     >>> from tinygrad_cnn import models
     >>> model = models.LeNet5()
@@ -68,7 +70,7 @@ def _set(operation: str, model: nn.Module, names: tuple[str, ...], learning: boo
     modules = dict(model.named_modules(remove_duplicate=False))
     parameters = dict(model.named_parameters(remove_duplicate=False))
     for name in names:
-        if name not in modules and name not in parameters:
+        if not isinstance(name, str) or (name not in modules and name not in parameters):
             raise unknown(operation, model, name, [*modules, *parameters])
     prefixes = names or ("",)
     for path, module in modules.items():
@@ -191,7 +193,7 @@ def parameter_groups(model: nn.Module, lr: float, lrs: Mapping[str, float]) -> l
     modules = dict(model.named_modules(remove_duplicate=False))
     parameters = dict(model.named_parameters())
     for name in lrs:
-        if name not in modules and name not in parameters:
+        if not isinstance(name, str) or (name not in modules and name not in parameters):
             raise unknown("parameter_groups", model, name, [*modules, *parameters])
     groups: dict[str, dict[str, Any]] = {
         name: {"name": name, "params": [], "lr": rate} for name, rate in {**lrs, "": lrs.get("", lr)}.items()

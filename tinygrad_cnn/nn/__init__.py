@@ -31,6 +31,9 @@
 A layer holds parameters and calls a function; the arithmetic is in `tinygrad_cnn/ops` and the kernels.
 """
 
+import difflib
+from typing import TYPE_CHECKING, NoReturn
+
 from tinygrad_cnn.nn import functional, init, utils
 from tinygrad_cnn.nn.activation import (
     ELU,
@@ -210,3 +213,12 @@ __all__ = [
     "init",
     "utils",
 ]
+
+
+if not TYPE_CHECKING:  # else type checkers would take any name for one
+
+    def __getattr__(name: str) -> NoReturn:
+        lower = {known.lower(): known for known in __all__}
+        near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.8)
+        meant = f"did you mean nn.{lower[near[0]]}? " if near else ""
+        raise AttributeError(f"nn has no {name}; {meant}Keras' names of layers are in tinygrad_cnn.keras")

@@ -76,10 +76,12 @@ def one_sample(layer: str, shape: Shape, rank: int, channels: int | None = None)
     if len(shape) != rank + 1:
         layout = {1: "(C, L)", 2: "(C, H, W)", 3: "(C, Z, H, W)"}[rank]
         raise ShapeError(f"{layer}: one sample is {layout}, without the batch axis; got {tuple(shape)}")
-    if shape[0] != (channels or shape[0]):
-        raise ShapeError(
-            f"{layer}: it wants {channels} channels, {tuple(shape)} has {shape[0]}; make it with in_channels={shape[0]}"
-        )
+    if channels is not None and shape[0] != channels:
+        wanted = f"{channels} channel{'s' * (channels != 1)}, {tuple(shape)} has {shape[0]}"
+        if shape[-1] == channels:
+            first = (channels, *shape[:-1])
+            raise ShapeError(f"{layer}: it wants {wanted}; channels come first here, {first}: turn it with permute")
+        raise ShapeError(f"{layer}: it wants {wanted}; make it with in_channels={shape[0]}")
     return tuple(shape[1:])
 
 

@@ -58,7 +58,10 @@ class _Conv(Module):
                     f"{name}: groups={self.groups} does not divide {which}={channels}; every group needs as many "
                     f"channels: groups must divide {math.gcd(self.in_channels, self.out_channels)}"
                 )
-        self._window()  # refuses another padding
+        try:
+            self._window()  # refuses another padding
+        except ShapeError as error:
+            raise ShapeError(str(error).replace("window", name, 1)) from None
         outer, inner = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = parameter.zeros(outer, inner // self.groups, *self.kernel_size, device=device, dtype=dtype)
         self.register_parameter(
@@ -175,7 +178,7 @@ class Conv3d(_Conv):
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
-    >>> nn.Conv3d(1, 4, 3, padding=(0, 1, 1))(tcnn.zeros(1, 1, 5, 8, 9)).shape
+    >>> nn.Conv3d(1, 4, 3, padding=(0, 1, 1))(tcnn.zeros(1, 1, 5, 8, 9)).shape   # 5 − 3 + 1, 8 − 3 + 2 + 1, …
     (1, 4, 3, 8, 9)
     """
 
@@ -253,6 +256,8 @@ class _ConvTranspose(_Conv):
 class ConvTranspose1d(_ConvTranspose):
     """Convolution's way back along lines; arguments and attributes as of `ConvTranspose2d`, for one axis.
 
+    Formula: `Q = (L − 1)·stride − 2·padding + dilation·(S − 1) + 1 + output_padding`; see `F.conv_transpose1d`.
+
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
     >>> nn.ConvTranspose1d(4, 2, 3, stride=2)(tcnn.zeros(1, 4, 5)).shape   # (5 − 1)·2 + 3
@@ -306,9 +311,11 @@ class ConvTranspose2d(_ConvTranspose):
 class ConvTranspose3d(_ConvTranspose):
     """Convolution's way back to larger volumes; arguments and attributes as of `ConvTranspose2d`, for three axes.
 
+    Formula: `O = (Z − 1)·stride − 2·padding + dilation·(T − 1) + 1 + output_padding`, and so P and Q.
+
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
-    >>> nn.ConvTranspose3d(4, 2, 2, stride=2)(tcnn.zeros(1, 4, 2, 3, 4)).shape
+    >>> nn.ConvTranspose3d(4, 2, 2, stride=2)(tcnn.zeros(1, 4, 2, 3, 4)).shape   # (2 − 1)·2 + 2, …
     (1, 2, 4, 6, 8)
     """
 

@@ -87,7 +87,9 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """Dropout of whole channels of images (N, C, H, W); otherwise `Dropout1d`.
+    """In training, set each channel of an image to zero with probability p: `Dropout1d` for (N, C, H, W).
+
+    Formula: `y = x·keep / (1 − p)`, keep being 0 with probability p, else 1, for a whole (H, W) map of a sample.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -99,7 +101,9 @@ class Dropout2d(_Dropout):
 
 
 class Dropout3d(_Dropout):
-    """Dropout of whole channels of volumes (N, C, D, H, W) or (C, D, H, W); otherwise `Dropout1d`.
+    """In training, set each channel of a volume to zero with probability p: `Dropout1d` for (N, C, Z, H, W).
+
+    Formula: `y = x·keep / (1 − p)`, keep being 0 with probability p, else 1, for a whole (Z, H, W) map of a sample.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn

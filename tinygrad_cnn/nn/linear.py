@@ -95,9 +95,13 @@ def features_of(layer: Any, shape: Shape) -> Shape:
         ShapeError: If it has not.
     """
     if shape[-1:] != (layer.in_features,):
-        remedy = "put nn.Flatten() before it" if len(shape) > 1 else "change in_features"
-        name = type(layer).__name__
-        raise ShapeError(f"{name}: it wants {layer.in_features} features, {tuple(shape)} has other ones; {remedy}")
+        remedies = ["put nn.Flatten() before it"] if len(shape) > 1 else []
+        if math.prod(shape) != layer.in_features:
+            remedies.append(f"make it with in_features={math.prod(shape)}")
+        raise ShapeError(
+            f"{type(layer).__name__}: it wants {layer.in_features} features in the last axis of {tuple(shape)}; "
+            + ", and ".join(remedies)
+        )
     return shape[:-1]
 
 
@@ -126,12 +130,17 @@ class Flatten(Module):
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) of one sample, without the batch axis → (C·H·W,).
 
+        Raises:
+            ShapeError: If there are no such axes, or the first lies behind the last.
+
         >>> from tinygrad_cnn import nn
         >>> nn.Flatten().output_shape((3, 4, 5))
         (60,)
         """
         first = one_dim("Flatten", self.start_dim, len(shape) + 1)
         last = one_dim("Flatten", self.end_dim, len(shape) + 1)
+        if first > last:
+            raise ShapeError(f"Flatten: start_dim {self.start_dim} lies behind end_dim {self.end_dim}")
         whole = (1, *shape)
         return (*whole[:first], math.prod(whole[first : last + 1]), *whole[last + 1 :])[1:]
 

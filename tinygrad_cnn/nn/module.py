@@ -13,6 +13,7 @@ from tinygrad_cnn.dtypes import DtypeError, as_dtype, is_floating
 from tinygrad_cnn.nn import saving
 from tinygrad_cnn.nn.parameter import Parameter, zero_gradients
 from tinygrad_cnn.nn.tree import ModuleTree
+from tinygrad_cnn.shapes import ShapeError
 
 _numbers = itertools.count()
 
@@ -39,7 +40,7 @@ class Module(ModuleTree):
     """A layer or a network: parameters, and the function `forward` that uses them.
 
     Write a subclass: make the layers in `__init__` after `super().__init__()`, use them in `forward`, and call the
-    module itself, not `forward`, so that hooks run.
+    module itself, not `forward`, so that hooks run and errors about sizes name the layer.
 
     Attributes:
         training: True after `train()`, the state at the start; False after `eval()`. Dropout and batch normalisation
@@ -81,7 +82,11 @@ class Module(ModuleTree):
             changed = pre_hook(self, args)
             if changed is not None:
                 args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
+        try:
+            result = self.forward(*args, **kwargs)
+        except (ShapeError, DtypeError) as error:
+            _name_layer(error, self)
+            raise
         for hook in tuple(self._forward_hooks.values()):
             changed = hook(self, args, result)
             if changed is not None:
@@ -265,10 +270,25 @@ class Module(ModuleTree):
         """The arguments shown in the module's line; a subclass writes it."""
         return ""
 
+    def _get_name(self) -> str:
+        """What it is called in `print(model)` and in tables, its class; PyTorch has this method, too."""
+        return type(self).__name__
+
     def __repr__(self) -> str:
         extra = self.extra_repr().splitlines()
         children = [f"({name}): {_indented(repr(module))}" for name, module in self._modules.items()]
-        return _bracketed(type(self).__name__, extra, children)
+        return _bracketed(self._get_name(), extra, children)
+
+
+def _name_layer(error: Exception, caller: Module) -> None:
+    """Put into the message which layer it was, by its path below the module that was called.
+
+    The error comes by the layer first, then by each module around it.
+    """
+    layer, message = error.__dict__.setdefault("layer", (caller, str(error)))
+    path = next((path for path, module in caller.named_modules() if module is layer), "")
+    if path:
+        error.args = (f"layer {path} ({layer._get_name()}): {message}",)
 
 
 def _add(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> Hook:

@@ -189,6 +189,13 @@ class BatchNorm2d(_BatchNorm):
         dtype: Their number format, float32 by default.
         bias: Whether there is a bias, where affine.
 
+    Attributes:
+        weight: (C,), ones at first, or None.
+        bias: (C,), zeros at first, or None.
+        running_mean: (C,) buffer.
+        running_var: (C,) buffer.
+        num_batches_tracked: int64 buffer.
+
     Raises:
         ShapeError: If x is not (N, C, H, W).
 
@@ -206,10 +213,10 @@ class BatchNorm2d(_BatchNorm):
 class BatchNorm3d(_BatchNorm):
     """Batch normalisation of volumes or films: each channel over the batch and all voxels; arguments as `BatchNorm2d`.
 
-    Formula: `y = (x − μ)/√(σ² + eps)·weight + bias`, μ and σ² (biased) over N, D, H and W.
+    Formula: `y = (x − μ)/√(σ² + eps)·weight + bias`, μ and σ² (biased) over N, Z, H and W.
 
     Raises:
-        ShapeError: If x is not (N, C, D, H, W).
+        ShapeError: If x is not (N, C, Z, H, W).
 
     Source: Ioffe & Szegedy 2015, "Batch normalization", section 3.2.
 
@@ -219,7 +226,7 @@ class BatchNorm3d(_BatchNorm):
     [[[[[-1.0, 1.0]]]]]
     """
 
-    shapes = {5: "(N, C, D, H, W)"}  # noqa: RUF012
+    shapes = {5: "(N, C, Z, H, W)"}  # noqa: RUF012
 
 
 class _InstanceNorm(_ChannelNorm):
@@ -312,10 +319,10 @@ class InstanceNorm2d(_InstanceNorm):
 class InstanceNorm3d(_InstanceNorm):
     """Instance normalisation of volumes: each channel of each by itself; arguments as `InstanceNorm1d`.
 
-    Formula: `y = (x − μ)/√(σ² + eps)·weight + bias`, μ and σ² (biased) over D, H and W.
+    Formula: `y = (x − μ)/√(σ² + eps)·weight + bias`, μ and σ² (biased) over Z, H and W.
 
     Raises:
-        ShapeError: If x is not (N, C, D, H, W) or (C, D, H, W), or has one voxel only.
+        ShapeError: If x is not (N, C, Z, H, W) or (C, Z, H, W), or has one voxel only.
 
     Source: Ulyanov, Vedaldi & Lempitsky 2016, "Instance normalization: the missing ingredient for fast stylization".
 
@@ -325,7 +332,7 @@ class InstanceNorm3d(_InstanceNorm):
     [[[[[-1.0, 1.0]]]]]
     """
 
-    shapes = {5: "(N, C, D, H, W)"}  # noqa: RUF012
+    shapes = {5: "(N, C, Z, H, W)"}  # noqa: RUF012
 
 
 class GroupNorm(Module):

@@ -57,13 +57,21 @@ class _ConstantPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """A border of one value around lines: padding (left, right)."""
+    """A border of one value around lines: `ConstantPad2d` for (N, C, L), padding (left, right).
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ConstantPad1d((1, 2), 7.0)(tcnn.tensor([[1.0, 2.0]])).tolist()
+    [[7.0, 1.0, 2.0, 7.0, 7.0]]
+    """
 
     rank = 1
 
 
 class ConstantPad2d(_ConstantPad):
     """A border of one value around images.
+
+    Formula: `y[n, c, top + h, left + w] = x[n,c,h,w]`, else value.
 
     Args:
         padding: Pixels on each side: (left, right, top, bottom), or one number for all; negative numbers cut off.
@@ -82,19 +90,35 @@ class ConstantPad2d(_ConstantPad):
 
 
 class ConstantPad3d(_ConstantPad):
-    """A border of one value around volumes: padding (left, right, top, bottom, front, back)."""
+    """A border of one value around volumes: `ConstantPad2d` for (N, C, Z, H, W).
+
+    The padding is (left, right, top, bottom, front, back), or one number for all.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ConstantPad3d((0, 0, 0, 0, 1, 1), 7.0)(tcnn.tensor([[[[2.0]]]])).tolist()
+    [[[[7.0]], [[2.0]], [[7.0]]]]
+    """
 
     rank = 3
 
 
 class ZeroPad1d(_Pad):
-    """A border of zeros around lines: padding (left, right)."""
+    """A border of zeros around lines: `ZeroPad2d` for (N, C, L), padding (left, right).
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ZeroPad1d((1, 2))(tcnn.tensor([[1.0, 2.0]])).tolist()
+    [[0.0, 1.0, 2.0, 0.0, 0.0]]
+    """
 
     rank = 1
 
 
 class ZeroPad2d(_Pad):
     """A border of zeros around images.
+
+    Formula: `y[n, c, top + h, left + w] = x[n,c,h,w]`, else 0.
 
     Args:
         padding: Pixels on each side: (left, right, top, bottom), or one number for all; negative numbers cut off.
@@ -112,19 +136,35 @@ class ZeroPad2d(_Pad):
 
 
 class ZeroPad3d(_Pad):
-    """A border of zeros around volumes: padding (left, right, top, bottom, front, back)."""
+    """A border of zeros around volumes: `ZeroPad2d` for (N, C, Z, H, W).
+
+    The padding is (left, right, top, bottom, front, back), or one number for all.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ZeroPad3d((0, 0, 0, 0, 1, 1))(tcnn.tensor([[[[2.0]]]])).tolist()
+    [[[[0.0]], [[2.0]], [[0.0]]]]
+    """
 
     rank = 3
 
 
 class ReflectionPad1d(_Pad):
-    """A border of the line's own entries, mirrored at its ends, `cb|abc|ba`: padding (left, right)."""
+    """A border of the line's own entries, mirrored at its ends: `ReflectionPad2d` for (N, C, L), padding (left, right).
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ReflectionPad1d((2, 1))(tcnn.tensor([[1.0, 2.0, 3.0]])).tolist()
+    [[3.0, 2.0, 1.0, 2.0, 3.0, 2.0]]
+    """
 
     rank, mode = 1, "reflect"
 
 
 class ReflectionPad2d(_Pad):
     """A border of the image's own pixels, mirrored at its edge, which is not repeated: `cb|abc|ba`.
+
+    Formula: `y[n,c,p,q] = x[n, c, |p − top|, |q − left|]`, and `2·(H − 1) − h` for a row h ≥ H.
 
     Args:
         padding: Pixels on each side: (left, right, top, bottom), or one number for all; fewer than the image has.
@@ -142,19 +182,35 @@ class ReflectionPad2d(_Pad):
 
 
 class ReflectionPad3d(_Pad):
-    """A border of the volume's own entries, mirrored at its faces: padding (left, right, top, bottom, front, back)."""
+    """A border of the volume's own entries, mirrored at its faces: `ReflectionPad2d` for (N, C, Z, H, W).
+
+    The padding is (left, right, top, bottom, front, back), or one number for all.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ReflectionPad3d((0, 0, 0, 0, 1, 1))(tcnn.tensor([[[[1.0]], [[2.0]]]])).tolist()
+    [[[[2.0]], [[1.0]], [[2.0]], [[1.0]]]]
+    """
 
     rank, mode = 3, "reflect"
 
 
 class ReplicationPad1d(_Pad):
-    """A border that repeats the line's ends, `aa|abc|cc`: padding (left, right)."""
+    """A border that repeats the line's ends: `ReplicationPad2d` for (N, C, L), padding (left, right).
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ReplicationPad1d((2, 1))(tcnn.tensor([[1.0, 2.0]])).tolist()
+    [[1.0, 1.0, 1.0, 2.0, 2.0]]
+    """
 
     rank, mode = 1, "replicate"
 
 
 class ReplicationPad2d(_Pad):
     """A border that repeats the pixels at the image's edge: `aa|abc|cc`.
+
+    Formula: `y[n,c,p,q] = x[n, c, min(max(p − top, 0), H − 1), min(max(q − left, 0), W − 1)]`.
 
     Args:
         padding: Pixels on each side: (left, right, top, bottom), or one number for all.
@@ -172,19 +228,35 @@ class ReplicationPad2d(_Pad):
 
 
 class ReplicationPad3d(_Pad):
-    """A border that repeats the entries at the volume's faces: padding (left, right, top, bottom, front, back)."""
+    """A border that repeats the entries at the volume's faces: `ReplicationPad2d` for (N, C, Z, H, W).
+
+    The padding is (left, right, top, bottom, front, back), or one number for all.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.ReplicationPad3d((0, 0, 0, 0, 1, 1))(tcnn.tensor([[[[1.0]], [[2.0]]]])).tolist()
+    [[[[1.0]], [[1.0]], [[2.0]], [[2.0]]]]
+    """
 
     rank, mode = 3, "replicate"
 
 
 class CircularPad1d(_Pad):
-    """A border from the other end of the line, `bc|abc|ab`: padding (left, right)."""
+    """A border from the other end of the line: `CircularPad2d` for (N, C, L), padding (left, right).
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.CircularPad1d((2, 1))(tcnn.tensor([[1.0, 2.0, 3.0]])).tolist()
+    [[2.0, 3.0, 1.0, 2.0, 3.0, 1.0]]
+    """
 
     rank, mode = 1, "circular"
 
 
 class CircularPad2d(_Pad):
     """A border from the image's other side, as if it were laid out again and again: `bc|abc|ab`.
+
+    Formula: `y[n,c,p,q] = x[n, c, (p − top) mod H, (q − left) mod W]`.
 
     Args:
         padding: Pixels on each side: (left, right, top, bottom), or one number for all; at most as many as there are.
@@ -202,6 +274,14 @@ class CircularPad2d(_Pad):
 
 
 class CircularPad3d(_Pad):
-    """A border from the volume's other side: padding (left, right, top, bottom, front, back)."""
+    """A border from the volume's other side: `CircularPad2d` for (N, C, Z, H, W).
+
+    The padding is (left, right, top, bottom, front, back), or one number for all.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.CircularPad3d((0, 0, 0, 0, 1, 0))(tcnn.tensor([[[[1.0]], [[2.0]]]])).tolist()
+    [[[[2.0]], [[1.0]], [[2.0]]]]
+    """
 
     rank, mode = 3, "circular"

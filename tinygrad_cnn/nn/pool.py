@@ -6,12 +6,9 @@ from typing import Any
 
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.autograd import Tensor
-from tinygrad_cnn.nn.arguments import per_axis, whole
+from tinygrad_cnn.nn.arguments import one_sample, per_axis, whole
 from tinygrad_cnn.nn.module import Module
 from tinygrad_cnn.shapes import Shape, ShapeError, Window, one_dim
-
-# axes of a window → one sample it slides over
-_SAMPLES = {1: "(C, L)", 2: "(C, H, W)", 3: "(C, Z, H, W)"}
 
 
 class _Pool(Module):
@@ -63,9 +60,7 @@ class _Pool(Module):
         return (C, *self._window().outs(sizes, operation=f"{type(self).__name__} on {tuple(shape)}"))
 
     def _sample(self, shape: Shape) -> Shape:
-        if len(shape) != self.rank + 1:
-            sample = _SAMPLES[self.rank]
-            raise ShapeError(f"{type(self).__name__}: one sample is {sample}, without the batch axis; got {shape}")
+        one_sample(type(self).__name__, shape, self.rank)
         return shape
 
     def extra_repr(self) -> str:
@@ -97,7 +92,9 @@ class _MaxPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest value of each window of a line: `MaxPool2d` for (N, C, L).
+    """The largest value of each window of a line: `MaxPool2d` for (N, C, L), with one number for each argument.
+
+    Formula: `y[n,c,q] = max_s x[n, c, q·stride + s·dilation − padding]`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -137,7 +134,9 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """The largest value of each window of a volume: `MaxPool2d` for (N, C, Z, H, W).
+    """The largest value of each window of a volume: `MaxPool2d` for (N, C, Z, H, W), kernel_size (T, R, S).
+
+    Formula: `y[n,c,o,p,q] = max_{t,r,s} x[n, c, o·stride + t·dilation − padding, …]`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -176,7 +175,9 @@ class _AvgPool(_Pool):
 
 
 class AvgPool1d(_AvgPool):
-    """The mean of each window of a line: `AvgPool2d` for (N, C, L).
+    """The mean of each window of a line: `AvgPool2d` for (N, C, L), without its divisor_override, as in PyTorch.
+
+    Formula: `y[n,c,q] = Σ_s x[n, c, q·stride + s − padding] / S`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -226,7 +227,9 @@ class AvgPool2d(_AvgPool):
 
 
 class AvgPool3d(_AvgPool):
-    """The mean of each window of a volume: `AvgPool2d` for (N, C, Z, H, W).
+    """The mean of each window of a volume: `AvgPool2d` for (N, C, Z, H, W), kernel_size (T, R, S).
+
+    Formula: `y[n,c,o,p,q] = Σ_{t,r,s} x[n, c, o·stride + t − padding, …] / (T·R·S)`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -253,7 +256,9 @@ class _LPPool(_Pool):
 
 
 class LPPool1d(_LPPool):
-    """The p-norm of each window of a line: `LPPool2d` for (N, C, L).
+    """The p-norm of each window of a line: `LPPool2d` for (N, C, L), with one number for each argument.
+
+    Formula: `y[n,c,q] = (Σ_s x[n, c, q·stride + s]ᵖ)^(1/p)`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -270,7 +275,8 @@ class LPPool2d(_LPPool):
     Formula: `y[n,c,p,q] = (Σ_{r,s} x[n, c, p·stride + r, q·stride + s]ᵖ)^(1/p)`.
 
     Args:
-        norm_type: p, not 0. For an odd p a negative sum gives NaN, as in PyTorch.
+        norm_type: p, not 0: 1 gives sums, 2 lengths, ∞ the largest |x|. For an odd p a negative sum gives NaN, as in
+            PyTorch.
         kernel_size: (R, S) rows and columns of the window; one number for a square.
         stride: Steps of the window, in pixels; the kernel's size if None.
         ceil_mode: Round the output size up, so that windows may reach over the border.
@@ -289,7 +295,9 @@ class LPPool2d(_LPPool):
 
 
 class LPPool3d(_LPPool):
-    """The p-norm of each window of a volume: `LPPool2d` for (N, C, Z, H, W).
+    """The p-norm of each window of a volume: `LPPool2d` for (N, C, Z, H, W), kernel_size (T, R, S).
+
+    Formula: `y[n,c,o,p,q] = (Σ_{t,r,s} x[n, c, o·stride + t, …]ᵖ)^(1/p)`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -342,6 +350,11 @@ class FeatureLPPool(Module):
             ShapeError: If a group is larger than the number of channels.
         """
         axis = one_dim("FeatureLPPool", self.dim, len(shape) + 1 if self.dim > 0 else len(shape)) - (self.dim > 0)
+        if self.channels_per_group > shape[axis]:
+            raise ShapeError(
+                f"FeatureLPPool: {tuple(shape)} has {shape[axis]} channels, fewer than a group of channels_per_group="
+                f"{self.channels_per_group}; use smaller groups"
+            )
         window = Window(self.channels_per_group, self.stride or self.channels_per_group)
         (K,) = window.outs(shape[axis : axis + 1], operation=f"FeatureLPPool on {tuple(shape)}")
         return (*shape[:axis], K, *shape[axis + 1 :])
@@ -355,7 +368,16 @@ class FeatureLPPool(Module):
 
 class _Adaptive(_Pool):
     shown = ("output_size",)
-    output_size: Any
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * self.rank
+        if len(wanted) != self.rank or any(n is not None and n < 1 for n in wanted):
+            raise ShapeError(
+                f"{type(self).__name__}: output_size={output_size!r} must be a whole number of at least 1 or None"
+                + (f", or {self.rank} of them" if self.rank > 1 else "")
+            )
+        self.output_size = output_size
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) of one sample, without the batch axis → (C, P, Q)."""
@@ -366,8 +388,7 @@ class _Adaptive(_Pool):
 
 class _AdaptiveMaxPool(_Adaptive):
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
-        super().__init__()
-        self.output_size = output_size
+        super().__init__(output_size)
         self.return_indices = return_indices
 
     def forward(self, x: Tensor) -> Any:
@@ -377,6 +398,8 @@ class _AdaptiveMaxPool(_Adaptive):
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest value of each of Q parts of a line: `AdaptiveMaxPool2d` for (N, C, L).
+
+    Formula: part q holds the entries from `⌊q·L/Q⌋` to `⌈(q + 1)·L/Q⌉ − 1`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -396,6 +419,12 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
         output_size: (P, Q), one number for both; None for as many as the image has.
         return_indices: Also return where each maximum stands in its image, as row·W + column.
 
+    Raises:
+        ShapeError: If an output size is not at least 1.
+
+    Source: He, Zhang, Ren & Sun 2014, "Spatial pyramid pooling in deep convolutional networks for visual
+    recognition", section 2.2.
+
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
     >>> nn.AdaptiveMaxPool2d((1, 2))(tcnn.tensor([[[1.0, 2, 3], [4, 5, 6]]])).tolist()   # columns 0, 1 and 1, 2
@@ -404,7 +433,9 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The largest value of each part of a volume: `AdaptiveMaxPool2d` for (N, C, Z, H, W).
+    """The largest value of each of O×P×Q parts of a volume: `AdaptiveMaxPool2d` for (N, C, Z, H, W).
+
+    Formula: part o holds the slices from `⌊o·Z/O⌋` to `⌈(o + 1)·Z/O⌉ − 1`, and so for rows and columns.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -416,10 +447,6 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 
 
 class _AdaptiveAvgPool(_Adaptive):
-    def __init__(self, output_size: Any) -> None:
-        super().__init__()
-        self.output_size = output_size
-
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, P, Q)."""
         return self._function("adaptive_avg_pool")(x, self.output_size)
@@ -427,6 +454,8 @@ class _AdaptiveAvgPool(_Adaptive):
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """The mean of each of Q parts of a line: `AdaptiveAvgPool2d` for (N, C, L).
+
+    Formula: part q holds the entries from `⌊q·L/Q⌋` to `⌈(q + 1)·L/Q⌉ − 1`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -445,6 +474,9 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     Args:
         output_size: (P, Q), one number for both; None for as many as the image has.
 
+    Raises:
+        ShapeError: If an output size is not at least 1.
+
     Source: Lin, Chen & Yan 2014, "Network in network", section 3.2, for an output of 1×1.
 
     >>> import tinygrad_cnn as tcnn
@@ -455,7 +487,9 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The mean of each part of a volume: `AdaptiveAvgPool2d` for (N, C, Z, H, W).
+    """The mean of each of O×P×Q parts of a volume: `AdaptiveAvgPool2d` for (N, C, Z, H, W).
+
+    Formula: part o holds the slices from `⌊o·Z/O⌋` to `⌈(o + 1)·Z/O⌉ − 1`, and so for rows and columns.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -485,8 +519,12 @@ class _GlobalPool(_Pool):
 class GlobalMaxPool2d(_GlobalPool):
     """The largest value of each channel of an image: Keras' `GlobalMaxPooling2D`, `AdaptiveMaxPool2d(1)` flattened.
 
+    Formula: `y[n,c] = max_{h,w} x[n,c,h,w]`.
+
     Args:
         keepdim: Keep (N, C, 1, 1), as `AdaptiveMaxPool2d(1)` does, instead of (N, C).
+
+    Source: Oquab, Bottou, Laptev & Sivic 2015, "Is object localization for free?", section 3.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -501,6 +539,8 @@ class GlobalMaxPool2d(_GlobalPool):
 
 class GlobalAvgPool2d(_GlobalPool):
     """The mean of each channel of an image: Keras' `GlobalAveragePooling2D`, `AdaptiveAvgPool2d(1)` flattened.
+
+    Formula: `y[n,c] = Σ_{h,w} x[n,c,h,w] / (H·W)`.
 
     A linear layer can follow at once, and its weights do not depend on the size of the images.
 
@@ -543,7 +583,9 @@ class _MaxUnpool(_Pool):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Maxima back at their places in a line of zeros: `MaxUnpool2d` for (N, C, Q).
+    """Maxima back at their places in a line of zeros: `MaxUnpool2d` for (N, C, Q), with one number for each argument.
+
+    Formula: `y[n, c, indices[n,c,q]] = x[n,c,q]`, else 0; `L = (Q − 1)·stride + S − 2·padding`.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -556,6 +598,9 @@ class MaxUnpool1d(_MaxUnpool):
 
 class MaxUnpool2d(_MaxUnpool):
     """The way back of max pooling: each maximum at its old place, zeros elsewhere.
+
+    Formula: `y[n, c, i // W, i % W] = x[n,c,p,q]` with `i = indices[n,c,p,q]`, else 0; `H = (P − 1)·stride + R −
+    2·padding`, if no output_size is given in the call: several H give the same P.
 
     Args:
         kernel_size: (R, S) rows and columns of the window of the pooling; one number for a square.
@@ -576,7 +621,9 @@ class MaxUnpool2d(_MaxUnpool):
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """Maxima back at their places in a volume of zeros: `MaxUnpool2d` for (N, C, O, P, Q).
+    """Maxima back at their places in a volume of zeros: `MaxUnpool2d` for (N, C, O, P, Q), kernel_size (T, R, S).
+
+    Formula: `y[n, c, i] = x[n,c,o,p,q]` with `i = indices[n,c,o,p,q] = (slice·H + row)·W + column`, else 0.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn

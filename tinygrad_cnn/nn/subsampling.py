@@ -12,7 +12,7 @@ from tinygrad_cnn.nn.arguments import one_sample, pair, whole
 from tinygrad_cnn.nn.module import Module
 from tinygrad_cnn.nn.parameter import Parameter
 from tinygrad_cnn.random import Generator
-from tinygrad_cnn.shapes import Shape, Window
+from tinygrad_cnn.shapes import Shape, ShapeError, Window
 
 
 class Subsampling2d(Module):
@@ -34,7 +34,7 @@ class Subsampling2d(Module):
         bias: (C,), drawn from the same range.
 
     Raises:
-        ShapeError: If a size is not positive.
+        ShapeError: If a size is not positive, or x has another number of channels.
 
     Source: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition",
     section II.B (layer S2).
@@ -47,7 +47,6 @@ class Subsampling2d(Module):
     [[[[6.0]]]]
     """
 
-    padding = (0, 0)
     weight: Parameter
     bias: Parameter
 
@@ -77,6 +76,11 @@ class Subsampling2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, P, Q)."""
+        if x.ndim < 3 or x.shape[-3] != self.channels:
+            raise ShapeError(
+                f"Subsampling2d: x {x.shape} must have channels={self.channels}, (N, C, H, W): there is a coefficient "
+                "and a bias for each"
+            )
         sums = F.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
         return sums * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)
 

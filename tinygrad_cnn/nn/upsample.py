@@ -13,6 +13,9 @@ from tinygrad_cnn.shapes import Shape, resized
 class Upsample(Module):
     """Lines, images or volumes at another size.
 
+    Formula: for nearest `y[i] = x[⌊i·step⌋]` along each axis; for the linear modes a blend of the two pixels around
+    the place `(i + ½)·step − ½`; the step is 1/scale_factor, or size before / size behind.
+
     Args:
         size: The new sizes, one number for all axes or one for each.
         scale_factor: Or by how much larger they become; the size is rounded down.
@@ -22,6 +25,9 @@ class Upsample(Module):
 
     Raises:
         ValueError, ShapeError: When it is used, as `F.interpolate`.
+
+    Source: Odena, Dumoulin & Olah 2016, "Deconvolution and checkerboard artifacts": resizing, and then a convolution,
+    instead of a transposed convolution.
 
     >>> import tinygrad_cnn as tcnn
     >>> from tinygrad_cnn import nn
@@ -69,14 +75,26 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """Images at another size, each pixel the nearest one: `Upsample` with mode nearest."""
+    """Images at another size, each pixel the nearest one: `Upsample` with mode nearest.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.UpsamplingNearest2d(size=(1, 4))(tcnn.tensor([[[[1.0, 2.0]]]])).tolist()
+    [[[[1.0, 1.0, 2.0, 2.0]]]]
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor)
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Images at another size, each pixel a blend of four: `Upsample` with mode bilinear and aligned corners."""
+    """Images at another size, each pixel a blend of four: `Upsample` with mode bilinear and aligned corners.
+
+    >>> import tinygrad_cnn as tcnn
+    >>> from tinygrad_cnn import nn
+    >>> nn.UpsamplingBilinear2d(size=(1, 3))(tcnn.tensor([[[[1.0, 2.0]]]])).tolist()
+    [[[[1.0, 1.5, 2.0]]]]
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)

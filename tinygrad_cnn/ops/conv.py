@@ -28,6 +28,7 @@ class Conv(Function):
     groups: int = 1
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        _check_groups(self)
         sizes = super().check_shapes(shapes)
         x, weight = shapes[0] or (), shapes[1] or ()
         self.window = _window(self, weight, sizes)
@@ -80,6 +81,7 @@ class ConvTranspose(Function):
     dilation: Ints = 1
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        _check_groups(self)
         sizes = super().check_shapes(shapes)
         x, weight = shapes[0] or (), shapes[1] or ()
         if isinstance(self.padding, str):
@@ -133,11 +135,17 @@ class ConvTranspose3d(ConvTranspose):
     signature = "x:NCZHW, weight:CK/groupsTRS, bias?:K -> NKOPQ"
 
 
+def _check_groups(operation: Conv | ConvTranspose) -> None:
+    """Refuse a number of groups that the signature would multiply channels with."""
+    if operation.groups < 1:
+        raise ShapeError(f"{operation.name}: groups={operation.groups} must be at least 1")
+
+
 def _window(operation: Conv | ConvTranspose, weight: Shape, sizes: dict[str, int]) -> Window:
     """The window of an operation, whose groups divide the channels."""
     groups, kernel = operation.groups, weight[2:]
     C, K = sizes["C"], sizes["K"]
-    if groups < 1 or C % groups or K % groups:
+    if C % groups or K % groups:
         raise ShapeError(
             f"{operation.name}: {C} input and {K} output channels cannot be cut into groups={groups} equal groups; "
             "groups must divide both"

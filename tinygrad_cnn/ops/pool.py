@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_cnn import kernels
 from tinygrad_cnn.backends import backend_of, namespace
-from tinygrad_cnn.dtypes import accumulator
+from tinygrad_cnn.dtypes import DtypeError, accumulator, bool_
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.kernels import Kernel
 from tinygrad_cnn.shapes import Shape, ShapeError, Signature, Window
@@ -70,6 +70,10 @@ class Pool(Function):
 
 class MaxPool(Pool):
     """The largest pixel of each window, and the number of the kernel tap that held it."""
+
+    def check(self, x: Array) -> None:
+        if x.dtype == bool_:
+            raise DtypeError(f"{self.name}: needs numbers, not bools; convert with .float()")
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         y, index = self.kernel("forward")(x, self.window)

@@ -55,7 +55,7 @@ class Columns:
 @kernel("conv3d_forward", backend="cpu")
 def conv_forward(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
     """im2col by blocks: one matrix product per block and group."""
-    if not blas_ready(x, weight) or not x.size:
+    if not blas_ready(x, weight) or not (x.size and weight.size):
         return NotImplemented
     N, _, *HW = x.shape
     K = len(weight)
@@ -92,7 +92,7 @@ def conv_backward(
     dy: Array, x: Array, weight: Array, window: Window, groups: int = 1, *, needs: Any
 ) -> tuple[Array | None, ...]:
     """The columns again for the weights, col2im for the input; every thread sums its own weight gradient."""
-    if not blas_ready(x, weight, dy) or not x.size:
+    if not blas_ready(x, weight, dy) or not (x.size and weight.size):
         return NotImplemented
     N, C = x.shape[:2]
     K = len(weight)

@@ -553,7 +553,7 @@ def _public(place: Any) -> list[str]:
 # what does not compute
 NOT_COMPUTING = {
     "__module__", "__doc__", "__slots__", "__weakref__", "__array_ufunc__", "__annotations__", "__init__", "__hash__",
-    "__array__", "__repr__", "__qualname__", "__firstlineno__", "__static_attributes__",
+    "__array__", "__repr__", "__qualname__", "__firstlineno__", "__static_attributes__", "__slotnames__",
     "shape", "ndim", "dtype", "backend", "device", "size", "numel", "dim", "node", "grad_fn", "is_leaf", "grad",
     "requires_grad", "requires_grad_", "retain_grad", "register_hook", "zero_grad", "backward", "writing", "cuda",
     "nelement", "is_floating_point",

@@ -30,7 +30,9 @@ def milliseconds(function, x: tcnn.Tensor, dy: np.ndarray) -> float:
 def main() -> None:
     """Print the median of alternating runs, and the ratio."""
     layers = {"lrn": lambda x: F.local_response_norm(x, 5), "max pool": lambda x: F.max_pool2d(x, 3, 2)}
-    print(f"forward + backward, float32, {get_num_threads()} threads, NumPy {np.__version__}, {ROUNDS} rounds in turns\n")
+    print(
+        f"forward + backward, float32, {get_num_threads()} threads, NumPy {np.__version__}, median of {ROUNDS} turns\n"
+    )
     print(f"{'x':20}{'LRN(5), ms':>12}{'max pool(3, 2), ms':>20}{'ratio':>8}")
     draw = np.random.default_rng(0)
     for shape in SHAPES:

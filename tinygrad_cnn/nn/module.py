@@ -12,7 +12,7 @@ from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.dtypes import DtypeError, as_dtype, is_floating
 from tinygrad_cnn.nn import saving
 from tinygrad_cnn.nn.parameter import Parameter, zero_gradients
-from tinygrad_cnn.nn.tree import ModuleTree
+from tinygrad_cnn.nn.tree import ModuleTree, join
 from tinygrad_cnn.shapes import ShapeError
 
 _numbers = itertools.count()
@@ -237,7 +237,7 @@ class Module(ModuleTree):
         for path, module in self.named_modules(prefix=prefix, remove_duplicate=False):
             for name, tensor in (*module._parameters.items(), *module._buffers.items()):
                 if tensor is not None and name not in module._transient:
-                    yield (f"{path}.{name}" if path else name), tensor
+                    yield join(path, name), tensor
 
     def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
         """Name → tensor of all parameters and persistent buffers, PyTorch's names and layouts.

@@ -179,7 +179,7 @@ class ModuleTree:
         yield prefix, self  # type: ignore[misc]
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
+                yield from module.named_modules(memo, join(prefix, name), remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it."""
@@ -206,7 +206,7 @@ class ModuleTree:
             for name, member in getattr(module, table).items():
                 if member is not None and not (remove_duplicate and member in seen):
                     seen[member] = None
-                    yield _join(path, name), member
+                    yield join(path, name), member
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -281,7 +281,12 @@ class ModuleTree:
         return found
 
 
-def _join(prefix: str, name: str) -> str:
+def join(prefix: str, name: str) -> str:
+    """The dotted name of what is called `name` below `prefix`.
+
+    >>> join("", "features"), join("features", "conv1")
+    ('features', 'features.conv1')
+    """
     return f"{prefix}.{name}" if prefix else name
 
 

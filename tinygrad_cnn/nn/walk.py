@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from tinygrad_cnn.nn.container import Sequential
 from tinygrad_cnn.nn.module import Module
+from tinygrad_cnn.nn.tree import join
 from tinygrad_cnn.shapes import Shape, ShapeError
 
 Call = Callable[[str, Shape], Shape]
@@ -56,7 +57,7 @@ def output_shape(module: Module, shape: Shape, path: str = "") -> Shape:
     """
 
     def call(child: str, inner: Shape) -> Shape:
-        return output_shape(module.get_submodule(child), inner, f"{path}.{child}" if path else child)
+        return output_shape(module.get_submodule(child), inner, join(path, child))
 
     if not tells_shapes(module):
         raise UnknownShapeError(

@@ -13,6 +13,7 @@ from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.nn.arguments import whole
+from tinygrad_cnn.nn.tree import join
 from tinygrad_cnn.nn.walk import UnknownShapeError, output_shape, tells_shapes
 from tinygrad_cnn.shapes import Shape, Window
 from tinygrad_cnn.tables.table import ALL, Field, Row, Summary
@@ -128,7 +129,7 @@ def _walk_into(path: str, module: nn.Module, flow: Flow, calls: list[Call], dept
     if isinstance(module, nn.Sequential) and tells_shapes(module):
         for name, layer in module._modules.items():  # named_children() names a shared layer once
             assert layer is not None
-            flow = _walk(_join(path, name), layer, flow, calls, depth)
+            flow = _walk(join(path, name), layer, flow, calls, depth)
         return flow
     if not (hasattr(module, "walk_shapes") and tells_shapes(module)):
         after = output_shape(module, tuple(flow), path)
@@ -140,7 +141,7 @@ def _walk_into(path: str, module: nn.Module, flow: Flow, calls: list[Call], dept
     def call(child: str, shape: Shape) -> Shape:
         # a shape that walk_shapes made itself joins all ends: a concatenation, a flattening
         before = shape if isinstance(shape, Flow) else Flow(shape, Field.widest(end.field for end in ends))
-        after = _walk(_join(path, child), module.get_submodule(child), before, calls, depth)
+        after = _walk(join(path, child), module.get_submodule(child), before, calls, depth)
         ends[:] = [end for end in ends if end is not shape] + [after]
         return after
 
@@ -148,18 +149,14 @@ def _walk_into(path: str, module: nn.Module, flow: Flow, calls: list[Call], dept
     if len(ends) > 1:  # the way in, where every branch was taken
         ends = [end for end in ends if end is not flow]
     field = after.field if isinstance(after, Flow) else Field.widest(end.field for end in ends)
-    if _own_parameters(module) or not any(True for _ in module.children()):
+    if _own_parameters(module) or not _has_children(module):
         calls.append(Call(path, module, tuple(flow), tuple(after), field))
     return Flow(after, field)
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
 def _is_one_row(path: str, module: nn.Module, depth: int | None) -> bool:
     """Whether what lies below a module is put together."""
-    return len(path.split(".") if path else ()) == depth and any(True for _ in module.children())
+    return len(path.split(".") if path else ()) == depth and _has_children(module)
 
 
 def _behind(module: Any, field: Field | None, before: Shape, after: Shape) -> Field | None:
@@ -196,7 +193,7 @@ def _measured(model: nn.Module, shape: Shape, start: Field, depth: int | None) -
                 field = _field(output.node, fields) if output.node is not None else None
                 call = Call(name, module, args[0].shape[1:], output.shape[1:], field)
                 if _is_one_row(name, module, depth):  # what is below it was called just before
-                    inner = list(itertools.takewhile(lambda c: c.name.startswith(_join(name, "")), reversed(calls)))
+                    inner = list(itertools.takewhile(lambda c: c.name.startswith(join(name, "")), reversed(calls)))
                     del calls[len(calls) - len(inner) :]
                     call = call._replace(parts=(*inner[::-1], *([call] if _own_parameters(module) else [])))
                 calls.append(call)
@@ -206,7 +203,7 @@ def _measured(model: nn.Module, shape: Shape, start: Field, depth: int | None) -
     hooks = [
         module.register_forward_hook(record(name))
         for name, module in model.named_modules()
-        if not any(True for _ in module.children()) or _own_parameters(module) or _is_one_row(name, module, depth)
+        if not _has_children(module) or _own_parameters(module) or _is_one_row(name, module, depth)
     ]
     try:
         with nn.utils.evaluating(model):
@@ -267,7 +264,7 @@ def _row(call: Call, parameters: int, itemsize: int) -> Row:
         connections = layer.connections(after)
     elif multiply_adds and getattr(layer, "bias", None) is not None:
         connections = multiply_adds + prod(after)
-    is_container = any(True for _ in layer.children())  # what it hands out is the output of a row above
+    is_container = _has_children(layer)  # what it hands out is the output of a row above
     memory = 0 if is_container else prod(after) * itemsize
     return Row(
         *(call.name or "(model)", layer._get_name(), after, weights, parameters),
@@ -332,6 +329,10 @@ WORK: dict[type, Callable[[Any, Shape], int]] = {
     nn.ConnectionConv2d: lambda layer, after: prod(after[1:]) * layer.weight.data.size,
     nn.EuclideanRBF: lambda layer, after: prod(after) * layer.in_features,
 }
+
+
+def _has_children(module: nn.Module) -> bool:
+    return any(True for _ in module.children())
 
 
 def _own_parameters(module: nn.Module) -> list[Any]:

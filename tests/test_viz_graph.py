@@ -99,10 +99,12 @@ def test_frozen_parameters_are_data():
 
 def test_before_and_after_backward_the_picture_is_the_same_and_gradients_are_untouched():
     model, loss = lenet_loss()
-    before = viz.graph(loss, params=model).to_dot()
+    before = viz.graph(loss, params=model)
     loss.backward()
     gradients = [p.grad.copy() for p in model.parameters()]
-    assert viz.graph(loss, params=model).to_dot() == before
+    after = viz.graph(loss, params=model)
+    assert after.boxes == before.boxes
+    assert after.arrows == before.arrows
     for parameter, gradient in zip(model.parameters(), gradients):
         np.testing.assert_array_equal(parameter.grad, gradient)
 
@@ -120,23 +122,111 @@ def test_parameters_stand_beside_their_operation():
     assert re.search(r"n3 -> n1 .*dir=back", dot)  # conv1's bias on the right, its arrow pointing left
 
 
-def test_level_module_folds_parameters_into_their_layer():
+def test_level_module_has_a_box_for_every_layer_that_was_called():
     model, loss = lenet_loss()
-    graph = viz.graph(loss, params=model, level="module")
+    graph = viz.graph(loss, level="module")  # without params: the layers know their paths
     assert titles(graph, "parameter") == []
-    assert titles(graph, "module") == [
-        "features.conv1",
-        "features.conv2",
-        "classifier.fc1",
-        "classifier.fc2",
-        "classifier.fc3",
+    layers = [
+        name for name, module in model.named_modules() if name and name != "criterion" and not [*module.children()]
     ]
+    assert titles(graph, "module") == layers
     conv = next(box for box in graph.boxes if box.title == "features.conv1")
     assert conv.details == ("conv2d", "stride 1", "padding 2", "weight 6×1×5×5", "bias 6")
     assert_forward(graph)
     assert "61,706" in graph.description
     legend = dict(re.findall(r"<TD (BGCOLOR[^>]*)><FONT[^>]*>(\w+)", graph.to_dot()))
     assert set(legend.values()) >= {"operation", "module"}  # as keys they differ: the boxes look different
+
+
+def test_depth_opening_and_closing_modules():
+    model, loss = lenet_loss()
+    graph = viz.graph(loss, params=model, level="module", depth=1)
+    assert titles(graph, "module") == ["features", "classifier"]
+    features = graph.boxes[titles(graph).index("features")]
+    assert features.details == ("Sequential", "6 operations", "4 parameters")
+    assert features.shape == (2, 16, 5, 5)
+    opened = graph.open("features")
+    inside = [f"features.{name}" for name, _ in model.features.named_children()]
+    assert titles(opened, "module") == [*inside, "classifier"]
+    assert titles(opened.open("features.conv1"), "operation")[0] == "conv2d"
+    assert opened.close("features").to_dot() == graph.to_dot()
+    assert titles(viz.graph(loss, params=model).close("features"), "module") == ["features"]
+    for g in (graph, opened, opened.open("features.conv1")):
+        assert_forward(g)
+    with pytest.raises(ValueError, match=r"no module 'feature' .* there is features"):
+        graph.open("feature")
+    for wrong in ({"depth": 0, "level": "module"}, {"depth": 1}):
+        with pytest.raises(ValueError, match="depth"):
+            viz.graph(loss, **wrong)
+
+
+def test_a_module_called_twice_has_two_boxes_and_shares_its_parameters():
+    layer = nn.Linear(2, 2)
+    x = tcnn.ones(1, 2)
+    graph = viz.graph(nn.Sequential(layer, nn.ReLU(), layer)(x).sum(), level="module")
+    assert titles(graph) == ["0.weight", "0.bias", "x", "0", "1", "0", "sum"]
+    assert [b.kind for b in graph.boxes][3:] == ["module", "module", "module", "operation"]
+    assert_forward(graph)
+
+
+class Early(nn.Module):
+    """Hands a result out through a list, so that it is used outside before the call is over."""
+
+    def __init__(self, early):
+        super().__init__()
+        self.early = early
+
+    def forward(self, x):
+        first = x * 2
+        self.early.append(first)
+        return first + 1
+
+
+class Around(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.early = []
+        self.inner = Early(self.early)
+
+    def forward(self, x):
+        y = self.inner(x)
+        return self.early.pop() * 3 + y
+
+
+def test_a_module_with_several_results_is_still_in_order():
+    graph = viz.graph(Around()(tcnn.tensor([1.0], requires_grad=True)), level="module")
+    assert titles(graph) == ["leaf", "inner", "mul", "add"]
+    assert_forward(graph)
+    assert [(a.source, a.target) for a in graph.arrows] == [(0, 1), (1, 2), (2, 3), (1, 3)]
+
+
+def test_a_module_that_params_contain_has_its_path_there():
+    model = models.LeNet5()
+    y = model.features(tcnn.ones(1, 1, 28, 28)).sum()
+    assert "conv1" in titles(viz.graph(y, level="module"))
+    assert "features.conv1" in titles(viz.graph(y, params=model, level="module"))
+
+
+def test_values_and_gradients_are_written_into_the_boxes():
+    w = tcnn.tensor([[1.0, -2.0], [3.0, 0.5]], requires_grad=True)
+    loss = (w * w).sum()
+    dot = viz.graph(loss, params={"w": w}).to_dot()
+    assert "value [[1, −2], [3, 0.5]]" in dot
+    assert "value 14.25" in dot
+    assert "grad not computed yet" in dot  # never 0
+    loss.backward()
+    assert "grad [[2, −4], [6, 1]]" in viz.graph(loss, params={"w": w}).to_dot()
+    assert "value" not in viz.graph(loss, params={"w": w}, numbers=False).to_dot()
+
+
+def test_large_arrays_are_told_by_their_statistics_and_formulas_and_cost_on_request():
+    model, loss = lenet_loss()
+    dot = viz.graph(loss, params=model, formulas=True, cost=True).to_dot()
+    weight = model.features.conv1.weight.numpy()
+    assert f"value mean {viz.numbers.short(weight.mean())}" in dot
+    assert "∂L/∂weight = " in dot
+    assert "37.6 kB" in dot  # 2·6·28·28 float32
+    assert "forward" not in dot  # nobody measured
 
 
 def test_level_module_leaves_a_shared_parameter_outside():
@@ -177,6 +267,49 @@ def test_many_inputs_of_one_operation_are_collapsed():
     merged = [arrow for arrow in graph.arrows if arrow.source == middle]
     assert [(arrow.target, arrow.count) for arrow in merged] == [(40, 1961)]
     assert "1,961 arrows" in graph.to_dot()
+
+
+class Deep(nn.Module):
+    """Blocks of small operations: many nodes, few modules."""
+
+    def __init__(self, blocks, length):
+        super().__init__()
+        self.length = length
+        self.blocks = nn.ModuleList([nn.Linear(1, 1) for _ in range(blocks)])
+        self.tail = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        x = self.tail(x)
+        for _ in range(self.length):
+            x = x * 1.001
+        return x
+
+
+def test_above_the_limit_modules_close_before_the_middle_collapses():
+    model = nn.Sequential(*(nn.Sequential(*(nn.Linear(1, 1) for _ in range(40))) for _ in range(20)))
+    started = time.perf_counter()
+    graph = viz.graph(model(tcnn.ones(1, 1)).sum())
+    assert [*titles(graph, "module")] == [str(i) for i in range(20)]
+    assert graph.boxes[1].details == ("Sequential", "40 operations", "80 parameters")
+    assert "modules are closed" in graph.description
+    inside = graph.open("3")
+    assert "3.17" in titles(inside, "module")
+    assert len(inside.boxes) == 22 + 39
+    ElementTree.fromstring(inside.to_svg())
+    assert time.perf_counter() - started < 60
+
+
+def test_ten_thousand_nodes_inside_and_outside_of_modules_come_back():
+    started = time.perf_counter()
+    model = Deep(1_500, 9_000)
+    graph = viz.graph(model(tcnn.ones(1, 1)).sum())
+    assert len(graph.boxes) == 41
+    assert "the middle is collapsed" in graph.description
+    assert_forward(graph)
+    ElementTree.fromstring(graph.to_svg())
+    assert time.perf_counter() - started < 60
 
 
 def test_limit_counts_boxes():

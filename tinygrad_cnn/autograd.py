@@ -7,7 +7,8 @@ of its result, and adds what it returns to the gradients of its parents. That is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tinygrad_cnn.explain import explain_grad
 from tinygrad_cnn.function import Function, GraphError, Needs, Node, RemovableHook, Version
 from tinygrad_cnn.grad_mode import Origin, enable_grad, is_grad_enabled, no_grad, origin_of, set_grad_enabled
 from tinygrad_cnn.inplace import InPlace
+from tinygrad_cnn.observe import observer, scope
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.storage import copied
 
@@ -191,9 +193,11 @@ def apply(operation: Function, *inputs: Any) -> Any:
     recording = operation.differentiable and is_grad_enabled() and any(n is not None for n in nodes)
     operation.needs = Needs(operation.input_names, tuple([recording and n is not None for n in nodes]))
     if recording:
-        operation.parents = nodes
+        operation.parents, operation.scope = nodes, scope.get()
     operation.check_shapes(operation.input_shapes)
     operation.check(*arrays)
+    watcher = observer.get()
+    started = perf_counter() if watcher else 0.0
     with backend.activate():
         outputs = operation.forward(*arrays)
     several = isinstance(outputs, tuple)
@@ -203,6 +207,9 @@ def apply(operation: Function, *inputs: Any) -> Any:
     ]
     if recording:
         _watch(operation, inputs, results)
+    if watcher:
+        backend.synchronize()
+        watcher.applied(operation, inputs, results, perf_counter() - started)
     return tuple(results) if several else results[0]
 
 
@@ -217,10 +224,23 @@ def walk_back(
         into_leaves: Add the gradients of leaves to their `.grad`.
         wanted: Nodes whose gradients to return.
     """
+    found: dict[Node, Array] = {}
+    for node, dy in steps_back(roots, retain_graph, into_leaves, wanted):
+        if node in wanted:
+            found[node] = dy
+    return found
+
+
+def steps_back(
+    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()
+) -> Iterator[tuple[Node, Array]]:
+    """`walk_back`, a node at a time: yields each node with its gradient, once that was handed on to its parents."""
+    watcher = observer.get()
     gradients = _Gradients()
     for node, dy in roots:
         gradients.add(node, dy)
-    found: dict[Node, Array] = {}
+        if watcher:
+            watcher.started(node, dy)
     order = kernels.toposort(roots[0][0] if len(roots) == 1 else _Join(roots))
     if wanted:
         order = _leading_to(wanted, order)
@@ -229,19 +249,27 @@ def walk_back(
         dy = gradients.take(node)
         if dy is None:
             continue
-        if node in wanted:
-            found[node] = dy
-        if into_leaves and node.retains_grad:
+        keeping = into_leaves and node.retains_grad
+        if keeping:
             _keep(node, dy)
+        if watcher:
+            watcher.arrived(node, dy, keeping)
         if isinstance(node, Function) and not needed.isdisjoint(node.parents):
             node.check_unchanged()
+            started = perf_counter() if watcher else 0.0
             with backend_of(dy).activate():
-                for parent, dx in zip(node.parents, node.gradients(_locked_view(dy))):
+                sent = node.gradients(_locked_view(dy))
+                if watcher:
+                    backend_of(dy).synchronize()
+                    watcher.finished(node, perf_counter() - started)
+                for index, (parent, dx) in enumerate(zip(node.parents, sent)):
                     if parent is not None and parent in needed and dx is not None:
                         gradients.add(parent, dx)
+                        if watcher:
+                            watcher.handed_on(node, index, dx, gradients.arrays[parent])
             if not retain_graph:
                 node.free()
-    return found
+        yield node, dy
 
 
 class _Gradients:

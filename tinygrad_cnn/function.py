@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygrad_cnn.observe import Scope
 from tinygrad_cnn.shapes import Shape, Signature
 
 Array = Any
@@ -51,6 +52,7 @@ class Node:
         dtype: Its number format.
         grad: The gradient, once it arrived: of a leaf, or of a result that was asked to retain it.
         hooks: Functions that see, and may replace, the gradient as it arrives.
+        scope: The call of a module inside which it was computed; None outside all modules.
     """
 
     name: str = "node"
@@ -60,6 +62,7 @@ class Node:
     grad: Array | None = None
     hooks: dict[int, Callable[[Array], Array | None]] | None = None
     retains_grad: bool = False
+    scope: Scope | None = None
 
 
 class RemovableHook:

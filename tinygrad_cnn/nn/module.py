@@ -13,6 +13,7 @@ from tinygrad_cnn.dtypes import DtypeError, as_dtype, is_floating
 from tinygrad_cnn.nn import saving
 from tinygrad_cnn.nn.parameter import Parameter, zero_gradients
 from tinygrad_cnn.nn.tree import ModuleTree, join
+from tinygrad_cnn.observe import Scope, scope
 from tinygrad_cnn.shapes import ShapeError
 
 _numbers = itertools.count()
@@ -82,11 +83,14 @@ class Module(ModuleTree):
             changed = pre_hook(self, args)
             if changed is not None:
                 args = changed if isinstance(changed, tuple) else (changed,)
+        inside = scope.set(Scope(self, scope.get()))
         try:
             result = self.forward(*args, **kwargs)
         except (ShapeError, DtypeError) as error:
             _name_layer(error, self)
             raise
+        finally:
+            scope.reset(inside)
         for hook in tuple(self._forward_hooks.values()):
             changed = hook(self, args, result)
             if changed is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.dom import minidom
 
@@ -27,11 +27,29 @@ LEGEND = {
     "parameter": "parameter, gets a gradient",
     "data": "data, no gradient",
 }
+ACTIVE = {"penwidth": "4", "color": "#d55e00"}
+MOVING = {"color": "#d55e00", "penwidth": "2.5", "fontcolor": "#a04000"}
 FONT = "Helvetica,Arial,sans-serif"
 
 
-def to_dot(boxes: Sequence[Box], arrows: Sequence[Arrow], caption: str) -> str:
-    """Describes the drawing in Graphviz's language, the same text for the same graph every time."""
+def to_dot(
+    boxes: Sequence[Box],
+    arrows: Sequence[Arrow],
+    caption: str,
+    lines: Sequence[Sequence[str]] = (),
+    active: int | None = None,
+    moves: Collection[tuple[int, int]] = (),
+) -> str:
+    """Describes the drawing in Graphviz's language, the same text for the same graph every time.
+
+    Args:
+        boxes: In topological order.
+        arrows: Between them.
+        caption: The headline.
+        lines: What else is written into each box.
+        active: The box that is marked.
+        moves: The arrows that are marked, as pairs of boxes: a gradient moves along them, backwards.
+    """
     from graphviz import Digraph
 
     picture = Digraph("computation")
@@ -43,22 +61,27 @@ def to_dot(boxes: Sequence[Box], arrows: Sequence[Arrow], caption: str) -> str:
         style = dict(STYLES[box.kind])
         if i == len(boxes) - 1:
             style["penwidth"] = "3"  # the result, where backward starts
-        picture.node(f"n{i}", _label(box), **style)
+        if i == active:
+            style |= ACTIVE
+        picture.node(f"n{i}", _label(box, lines[i] if lines else ()), id=f"n{i}", **style)
     sides = _sides(boxes, arrows)
-    for arrow in arrows:
+    for k, arrow in enumerate(arrows):
         source, target, label = f"n{arrow.source}", f"n{arrow.target}", _arrow_label(arrow)
+        look = {"label": label, "id": f"a{k}"}
+        if (arrow.source, arrow.target) in moves:
+            look |= MOVING
         side = sides.get(arrow.source)
         if side is None:
-            picture.edge(source, target, label=label)
+            picture.edge(source, target, **look)
             continue
         # a parameter stands beside its operation, not above it; the invisible frame keeps other operations out
         with picture.subgraph(name=f"cluster_{target}") as frame, frame.subgraph() as row:
             frame.attr(peripheries="0", margin="0", label="")
             row.attr(rank="same")
             if side == "left":
-                row.edge(source, target, label=label)
+                row.edge(source, target, **look)
             else:  # in one row Graphviz puts an edge's tail on the left; the arrow is drawn the other way round
-                row.edge(target, source, label=label, dir="back")
+                row.edge(target, source, **look, dir="back")
     return str(picture.source)
 
 
@@ -80,13 +103,14 @@ def _sides(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> dict[int, str]:
     return sides
 
 
-def _label(box: Box) -> str:
+def _label(box: Box, more: Sequence[str]) -> str:
     lines = [f"<B>{text(box.title)}</B>"]
     if box.details:
         lines.append(small(", ".join(box.details)))
     if box.size:
         arrow = "→ " if box.kind in ("operation", "module") else ""
         lines.append(f'<FONT POINT-SIZE="10.5">{text(arrow + box.size)}</FONT>')
+    lines += [f'<FONT POINT-SIZE="10">{text(line, longest=90)}</FONT>' for line in more]
     rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}</TABLE>>'
 

@@ -1,13 +1,15 @@
-"""From the nodes of a computation to boxes and arrows: the walk, folding into modules, collapsing the middle."""
+"""From the nodes of a computation to boxes and arrows: the walk, and collapsing what is too much for one picture."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
@@ -21,13 +23,27 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Box:
-    """One box: an operation, a parameter, data without a gradient, or many operations collapsed into one."""
+    """One box: an operation, a parameter, data without a gradient, the call of a module, or the collapsed middle.
+
+    Attributes:
+        kind: Which of these.
+        title: The operation's, the parameter's, the module's name.
+        shape: Shape of the values it stands for.
+        dtype: Their number format.
+        details: Its settings, in words.
+        path: The module inside whose call it was computed: `features.conv1`; empty outside all modules.
+        nodes: The nodes it stands for; the values are those of the last.
+        source: Of data: the operation it enters, and as which of its inputs.
+    """
 
     kind: Kind
     title: str
     shape: Shape | None = None
     dtype: str = ""
     details: tuple[str, ...] = ()
+    path: str = field(default="", compare=False)
+    nodes: tuple[Node, ...] = field(default=(), repr=False, compare=False)
+    source: tuple[Function, int] | None = field(default=None, repr=False, compare=False)
 
     @property
     def size(self) -> str:
@@ -38,6 +54,11 @@ class Box:
     def text(self) -> str:
         """The box in one line, as the SVG's tooltip says it: `conv2d, 2×6×28×28 float32, stride 1`."""
         return ", ".join(part for part in (self.title, self.size, *self.details) if part)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the values."""
+        return prod(self.shape or ()) * np.dtype(self.dtype).itemsize if self.dtype else 0
 
 
 @dataclass(frozen=True)
@@ -51,41 +72,47 @@ class Arrow:
     count: int = 1
 
 
-def leaf_names(params: Module | Mapping[str, Tensor] | None) -> dict[int, str]:
-    """The identity of each leaf's node → its name; a parameter that two modules share keeps both names."""
+def leaf_names(params: Module | Mapping[str, Tensor] | None) -> dict[Node, tuple[str, Tensor]]:
+    """Each leaf's node → its name and the tensor; a parameter that two modules share keeps both names."""
     if params is None:
         return {}
     named = params.items() if isinstance(params, Mapping) else params.named_parameters(remove_duplicate=False)
-    names: dict[int, str] = {}
+    names: dict[Node, tuple[str, Tensor]] = {}
     for name, leaf in named:
         if not isinstance(leaf, Tensor):
             raise TypeError(f"graph: params[{name!r}] must be a Tensor, got {type(leaf).__name__}")
         if leaf.node is not None:
-            key = id(leaf.node)
-            names[key] = f"{names[key]} = {name}" if key in names else str(name)
+            names[leaf.node] = (f"{names[leaf.node][0]} = {name}" if leaf.node in names else str(name), leaf)
     return names
 
 
-def walk(root: Node, names: Mapping[int, str]) -> tuple[list[Box], list[Arrow]]:
-    """One box for every node, and one for every input without a node (data), just before the operation it enters."""
+def walk(root: Node, names: Mapping[Node, str], chains: Mapping[Node, Sequence[Any]]) -> tuple[list[Box], list[Arrow]]:
+    """One box for every node, and one for every input without a node (data), just before the operation it enters.
+
+    Args:
+        root: Where the computation ended.
+        names: Of leaves.
+        chains: Node → the calls of modules it was computed in.
+    """
     boxes: list[Box] = []
     arrows: list[Arrow] = []
-    place: dict[int, int] = {}
+    place: dict[Node, int] = {}
     for node in topological(root):
         if isinstance(node, Function):
             sources = []
             for i, (parent, shape) in enumerate(zip(node.parents, node.input_shapes)):
                 name = node.input_name(i)
                 if parent is not None:
-                    sources.append((place[id(parent)], name, parent.shape))
+                    sources.append((place[parent], name, parent.shape))
                 elif shape is not None:  # None: a Python number
-                    boxes.append(Box("data", name, shape))
+                    boxes.append(Box("data", name, shape, source=(node, i)))
                     sources.append((len(boxes) - 1, name, shape))
             arrows += [Arrow(source, len(boxes), name, shape) for source, name, shape in sources]
-            box = Box("operation", node.name, node.shape, str(node.dtype), attributes(node))
+            path = chains[node][-1].path if chains[node] else ""
+            box = Box("operation", node.name, node.shape, str(node.dtype), attributes(node), path, (node,))
         else:
-            box = Box("parameter", names.get(id(node), "leaf"), node.shape, str(node.dtype))
-        place[id(node)] = len(boxes)
+            box = Box("parameter", names.get(node, "leaf"), node.shape, str(node.dtype), nodes=(node,))
+        place[node] = len(boxes)
         boxes.append(box)
     return boxes, arrows
 
@@ -112,32 +139,6 @@ def topological(root: Node) -> list[Node]:
     return order
 
 
-def fold(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> tuple[list[Box], list[Arrow]]:
-    """Parameters named `module.name` that only one operation uses move into its box, named as the module."""
-    uses = Counter(arrow.source for arrow in arrows)
-    owner = {
-        arrow.source: arrow.target
-        for arrow in arrows
-        if uses[arrow.source] == 1 and boxes[arrow.source].kind == "parameter" and "." in boxes[arrow.source].title
-    }
-    inside: dict[int, list[Box]] = {}
-    for parameter, operation in owner.items():
-        inside.setdefault(operation, []).append(boxes[parameter])
-    folded: list[Box] = []
-    place: dict[int, int] = {}
-    for i, box in enumerate(boxes):
-        if i in owner:
-            continue
-        if i in inside:
-            names = [p.title.rpartition(".") for p in inside[i]]
-            lines = tuple(f"{name} {shape_text(p.shape)}" for (*_, name), p in zip(names, inside[i]))
-            box = replace(box, kind="module", title=names[0][0], details=(box.title, *box.details, *lines))
-        place[i] = len(folded)
-        folded.append(box)
-    place.update((parameter, place[operation]) for parameter, operation in owner.items())
-    return folded, _moved(arrows, place)
-
-
 def collapse(boxes: Sequence[Box], arrows: Sequence[Arrow], ends: int) -> tuple[list[Box], list[Arrow]]:
     """Keeps the first and the last boxes, `ends` of each, and makes everything between them one box.
 
@@ -149,7 +150,7 @@ def collapse(boxes: Sequence[Box], arrows: Sequence[Arrow], ends: int) -> tuple[
     middle = f"… {operations:,} operation{'s' * (operations != 1)} …"
     others = tuple(f"{n:,} {kind}{'s' * (n != 1 and kind == 'parameter')}" for kind, n in sorted(hidden.items()))
     place = {i: i if i < first else max(first, i - last + first + 1) for i in range(len(boxes))}
-    moved = _moved(arrows, place)
+    moved = moved_arrows(arrows, place)
     merged: dict[tuple[int, int], Arrow] = {}
     for arrow in moved:
         pair = arrow.source, arrow.target
@@ -161,7 +162,7 @@ def collapse(boxes: Sequence[Box], arrows: Sequence[Arrow], ends: int) -> tuple[
     return [*boxes[:first], Box("collapsed", middle, details=others), *boxes[last:]], [*kept, *merged.values()]
 
 
-def _moved(arrows: Iterable[Arrow], place: Mapping[int, int]) -> list[Arrow]:
+def moved_arrows(arrows: Iterable[Arrow], place: Mapping[int, int]) -> list[Arrow]:
     """The arrows between the new positions, without those that now lie inside one box."""
     moved = (replace(arrow, source=place[arrow.source], target=place[arrow.target]) for arrow in arrows)
     return [arrow for arrow in moved if arrow.source != arrow.target]

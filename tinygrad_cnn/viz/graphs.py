@@ -203,7 +203,8 @@ class Graph:
             elif box.kind == "parameter" or (box.nodes and (self._walker or record.value)):
                 yield f"grad {NOT_YET}"
         if view.formulas and box.kind == "operation" and isinstance(box.nodes[0], Function):
-            yield from formula(box.nodes[0]).backward.values()
+            for law in formula(box.nodes[0]).backward.values():
+                yield from law.splitlines()
         if view.cost and box.nodes and box.kind in ("operation", "module"):
             yield self._cost(box)
 

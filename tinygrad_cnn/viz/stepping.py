@@ -63,7 +63,9 @@ class Step:
             if isinstance(event.sender, Function):
                 name = event.sender.input_name(event.index)
                 law = formula(event.sender).backward.get(name, "")
-                lines.append(f"  to its {name}, {self._name(event.node)}: {law}".rstrip(": "))
+                first_line, *others = law.splitlines() or [""]
+                lines.append(f"  to its {name}, {self._name(event.node)}: {first_line}".rstrip(": "))
+                lines += [f"      {line}" for line in others]
                 indent = "    "
             what = f"{'.' if event.phase == 'kept' else ''}grad of {self._name(event.node)}"
             first = event.dx is None or event.dx is event.total

@@ -23,18 +23,18 @@ def test_what_a_beginner_reads():
     assert str(g.back()) == "no step was made yet; step() makes the first"
     assert str(g.step()) == "step 1 of 6: the gradient of mul with respect to itself\n  grad of mul = 1"
     assert str(g.step()).splitlines() == [
-        "step 2 of 6: mul hands its gradient on",
+        "step 2 of 6, back through mul: swaps: each gets the gradient times the other one",
         "  to its x, add: ∂L/∂x = ∂L/∂z · y",
         "    grad of add = −4",
         "  to its y, z: ∂L/∂y = ∂L/∂z · x",
         "    grad of z = 3",
     ]
     assert z.grad is None  # on its way, but the leaf's turn comes later
-    assert [str(g.step()).splitlines()[0][13:] for _ in range(4)] == [
-        "add hands its gradient on",
-        "x has its whole gradient and adds it to .grad",
-        "y has its whole gradient and adds it to .grad",
-        "z has its whole gradient and adds it to .grad",
+    assert [str(g.step()).splitlines()[0][11:] for _ in range(4)] == [
+        ", back through add: hands the gradient on to both",
+        ": x has its whole gradient and adds it to .grad",
+        ": y has its whole gradient and adds it to .grad",
+        ": z has its whole gradient and adds it to .grad",
     ]
     assert (x.grad, y.grad, z.grad) == (-4, -4, 3)
     assert str(g.step()) == "all 6 steps are made; back() takes one back, reset() all"
@@ -113,7 +113,7 @@ def test_the_active_box_and_the_moving_gradients_are_marked():
     marked = g.to_dot(step)
     assert "#d55e00" not in plain
     assert marked.count("#d55e00") == 3  # mul, and its two arrows
-    assert "mul hands its gradient on" in marked
+    assert "back through mul: swaps" in marked
     bundle = step._repr_mimebundle_()
     assert bundle["text/plain"] == str(step)
     assert bundle["image/svg+xml"].startswith("<svg")

@@ -403,7 +403,7 @@ def graph(
     step 1 of 4: the gradient of sum with respect to itself
       grad of sum = 1
     >>> print(g.step())
-    step 2 of 4: sum hands its gradient on
+    step 2 of 4, back through sum: hands the same gradient to every summand
       to its x, mul: ∂L/∂x = ∂L/∂y
         grad of mul = [1]
     """

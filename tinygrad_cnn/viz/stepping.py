@@ -49,12 +49,13 @@ class Step:
             return f"step {self.number} of {self.total}: nothing flows on"
         event = self.events[0]
         if event.phase == "kept":
-            done = f"{self._name(event.node)} has its whole gradient and adds it to .grad"
+            done = f": {self._name(event.node)} has its whole gradient and adds it to .grad"
         elif event.sender is None:
-            done = f"the gradient of {self._name(event.node)} with respect to itself"
+            done = f": the gradient of {self._name(event.node)} with respect to itself"
         else:
-            done = f"{self._name(event.sender)} hands its gradient on"
-        return f"step {self.number} of {self.total}: {done}"
+            words = formula(event.sender).words if isinstance(event.sender, Function) else ""
+            done = f", back through {self._name(event.sender)}{f': {words}' if words else ''}"
+        return f"step {self.number} of {self.total}{done}"
 
     def __str__(self) -> str:
         lines = [self.headline]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tinygrad_cnn.nn import Module
+    from tinygrad_cnn.viz.answers import Why
     from tinygrad_cnn.viz.graphs import Graph
 
 Array = Any
@@ -180,6 +181,12 @@ class Tape(Observer):
         from tinygrad_cnn.viz.graphs import Graph, View
 
         return Graph(self.result(), self.params, View(**options), self)
+
+    def why(self, tensor: Tensor, index: int | tuple[int, ...] = (), **options: Any) -> Why:
+        """Why one number of a recorded gradient is what it is; takes the options of `viz.why`."""
+        from tinygrad_cnn.viz.why import why
+
+        return why(tensor, index, tape=self, **options)
 
     def to_html(self, path: str | Path | None = None, **options: Any) -> str:
         """The replay: one page that shows the pass again, event by event; takes the options of `viz.graph`."""

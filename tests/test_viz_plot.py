@@ -88,6 +88,50 @@ def test_learning_curves_take_what_was_measured():
     assert [axes.get_ylabel() for axes in plot.learning_curves(History(records)).axes] == ["loss", "top5 accuracy"]
 
 
+def runs_of(n):
+    return {f"run with a longer name {i}": History(RECORDS) for i in range(n)}
+
+
+@pytest.mark.parametrize("runs", [3, 5, 9])
+def test_many_runs_have_one_legend_below_the_panels(runs):
+    figure = plot.learning_curves(runs_of(runs), title="many")
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == [*runs_of(runs), "training", "validation"]
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    figure.savefig(io.BytesIO(), format="png")
+    below = legend.get_window_extent()
+    assert figure.bbox.x0 < below.x0 < below.x1 < figure.bbox.x1
+    assert all(axes.get_tightbbox().y0 >= below.y1 for axes in figure.axes)
+    assert_drawn(figure)
+
+
+def test_learning_curves_against_time():
+    (loss, _) = plot.learning_curves(History(RECORDS), against="seconds").axes
+    assert loss.get_xlabel() == "time (s)"
+    assert loss.get_lines()[0].get_xdata().tolist() == [1.0, 2.0]  # a second each
+
+
+def test_learning_curves_smoothed_keep_what_was_measured():
+    (loss, _) = plot.learning_curves(History(RECORDS), smooth=0.5).axes
+    smoothed = lines(loss)
+    assert smoothed["training"] == [2.0, 1.5]  # 2, then half of 2 and half of 1
+    measured = [line.get_ydata().tolist() for line in loss.get_lines() if line.get_label().startswith("_")]
+    assert measured == [[2.0, 1.0], [1.5, 1.2]]
+
+
+def test_learning_curves_with_the_learning_rate():
+    loss, accuracy, rate = plot.learning_curves(History(RECORDS), lr=True).axes
+    assert (rate.get_ylabel(), rate.get_yscale()) == ("learning rate", "log")
+    assert rate.get_lines()[0].get_ydata().tolist() == [0.1, 0.1]
+
+
+@pytest.mark.parametrize("wrong", [{"against": "steps"}, {"smooth": 1.0}, {"smooth": -0.1}])
+def test_learning_curves_options_without_sense(wrong):
+    with pytest.raises(ValueError, match=r'against=.* must be "epoch" or "seconds", smooth='):
+        plot.learning_curves(History(RECORDS), **wrong)
+
+
 def test_learning_curves_of_nothing_are_an_error():
     with pytest.raises(ValueError, match="no epoch was finished"):
         plot.learning_curves(History())
@@ -216,6 +260,18 @@ def test_the_whole_title_lies_inside_the_figure(drawn, title):
     assert_drawn(figure)
 
 
+def test_long_names_make_wider_tiles_and_are_shortened():
+    names = [f"a sulphur-crested cockatoo of kind {i}" for i in range(2)] + ["b" * 80]
+    figure = plot.misclassified(np.eye(6)[None, None].repeat(9, 0), [0] * 9, [1] * 8 + [2], names)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_images()]
+    assert titles[-1].split("\n")[0].endswith("b…")
+    figure.savefig(io.BytesIO(), format="png")
+    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_images()]
+    for a in boxes:
+        assert not any(a is not b and a.overlaps(b) for b in boxes)
+    assert_drawn(figure)
+
+
 def test_misclassified_without_mistakes_says_so():
     figure = plot.misclassified(np.zeros((3, 1, 2, 2)), np.zeros(3), np.zeros(3))
     assert "0 of 3" in figure.get_suptitle()
@@ -241,19 +297,26 @@ def test_pyplot_is_never_imported():
     program = """
 import sys
 import numpy as np
+from tinygrad_cnn import Tensor, models, nn, training
 from tinygrad_cnn.training import History
 from tinygrad_cnn.viz import plot
 assert not any(name.startswith("matplotlib") for name in sys.modules), "matplotlib is imported too early"
 plot.learning_curves(History([{"epoch": 1, "loss": 1.0}]))
 plot.confusion_matrix(np.eye(2, dtype=int)), plot.filters(np.ones((1, 1, 2, 2)))
 plot.misclassified(np.zeros((1, 1, 2, 2)), [0], [1])
+model, x = models.LeNet5(), np.ones((1, 1, 28, 28))
+plot.feature_maps(model, x, "features.conv1"), plot.saliency(model, x), plot.grad_cam(model, x)
+plot.occlusion(model, x, size=14, stride=14), plot.neighbours(model, x, x, "features", k=1)
+plot.receptive_field(model, "features.conv2", effective=True)
+plot.histograms(training.layer_histograms(model, Tensor(x, dtype="float32"), Tensor([1])))
+plot.decision_boundary(nn.Linear(2, 2), np.eye(2), [0, 1])
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
-    plot._figure_class.cache_clear()
+    plot.style.figure_class.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=re.escape(install("demo"))):
         plot.learning_curves(History(RECORDS))

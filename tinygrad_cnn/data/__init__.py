@@ -5,6 +5,7 @@ Table of contents:
     split       random and stratified splits
     loader      `DataLoader`: batches, order, threads, resuming
     transforms  from pictures to normalised arrays, and augmentation
+    toys        points in the plane: moons, circles, spirals
     datasets    digits, MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100: `load(name)`
     catalogue   their licences, sources, checksums
     files       cache folder, reading, checking
@@ -13,7 +14,7 @@ Table of contents:
     collate     from samples to a batch
 """
 
-from tinygrad_cnn.data import datasets, transforms
+from tinygrad_cnn.data import datasets, toys, transforms
 from tinygrad_cnn.data.catalogue import DataInfo
 from tinygrad_cnn.data.collate import default_collate
 from tinygrad_cnn.data.dataset import (
@@ -47,5 +48,6 @@ __all__ = [
     "random_split",
     "read_idx",
     "stratified_split",
+    "toys",
     "transforms",
 ]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_cnn import nn
+from tinygrad_cnn import nn, ops
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.nn.arguments import whole
@@ -170,11 +170,14 @@ def _behind(module: Any, field: Field | None, before: Shape, after: Shape) -> Fi
     kernel = getattr(module, "kernel_size", None)
     if kernel is not None:  # a convolution or a pooling
         kernel = kernel if isinstance(kernel, tuple) else (kernel,) * len(field.size)
-        return field.through(Window(kernel, module.stride or kernel, dilation=getattr(module, "dilation", 1)))
+        padding, dilation = getattr(module, "padding", 0), getattr(module, "dilation", 1)
+        return field.through(Window(kernel, module.stride or kernel, padding, dilation))
+    if isinstance(module, nn.padding._Pad):
+        return field.padded(module.padding[-2::-2])  # the last axis comes first there
     if isinstance(module, (nn.GlobalAvgPool2d, nn.GlobalMaxPool2d)):
         return field.through(Window(tuple(before[1:]), tuple(before[1:])))
     if not hasattr(module, "output_size") or len(after) != len(before):
-        return field  # padding, flattening
+        return field  # flattening
     bins = [-(-H // P) for H, P in zip(before[1:], after[1:])]  # adaptive pooling: the largest of its windows
     return field.through(Window(tuple(bins), tuple(H // P for H, P in zip(before[1:], after[1:]))))
 
@@ -237,6 +240,8 @@ def _field(node: Node, fields: dict[Node, Field | None]) -> Field | None:
             fields[top] = ALL
         elif window is not None:
             fields[top] = known[0].through(window)
+        elif isinstance(top, ops.Pad):
+            fields[top] = known[0].padded([before for before, _ in top.pads[-len(known[0].size) :]])
         elif top.name in PASSING or all(
             p is None or fields.get(p, NOTHING) == NOTHING or p.shape == top.shape for p in top.parents
         ):
@@ -246,9 +251,9 @@ def _field(node: Node, fields: dict[Node, Field | None]) -> Field | None:
     return fields[node]
 
 
-NOTHING = Field((), (0,))  # what is computed from parameters alone
+NOTHING = Field((), (0,), ())  # what is computed from parameters alone
 # operations whose output values are input values at other places
-PASSING = ("reshape", "permute", "cat", "stack", "pad", "flip")
+PASSING = ("reshape", "permute", "cat", "stack", "flip")
 
 
 def _row(call: Call, parameters: int, itemsize: int) -> Row:

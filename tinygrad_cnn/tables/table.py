@@ -20,15 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Field:
-    """What one output value sees of the image: pixels per axis, and the step from one value's field to the next's."""
+    """What one output value sees of the image: pixels per axis, and the step from one value's field to the next's.
+
+    The field of the first value begins at pixel `start`, which is negative if it begins in the padding; so value p
+    sees the pixels from `start + p·step` on.
+
+    Source: Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", Distill.
+    """
 
     size: tuple[int, ...] = (1, 1)
     step: tuple[int, ...] = (1, 1)
+    start: tuple[int, ...] = (0, 0)
 
     @staticmethod
     def of_one(rank: int) -> Field:
         """What a value of the input itself sees, along so many axes; a vector has none."""
-        return Field((1,) * rank, (1,) * rank)
+        return Field((1,) * rank, (1,) * rank, (0,) * rank)
 
     @staticmethod
     def widest(fields: Iterable[Field | None]) -> Field | None:
@@ -40,9 +47,14 @@ class Field:
         return max(known, key=lambda field: field.size) if known and len(known) == len(fields) else None
 
     def through(self, window: Window) -> Field:
-        """Behind one more window: `size += (span − 1) · step`, and the step grows by the window's stride."""
+        """Behind one more window: `size += (span − 1)·step`, `start −= padding·step`, and `step *= stride`."""
         size = tuple(s + (span - 1) * step for s, span, step in zip(self.size, window.spans, self.step))
-        return Field(size, tuple(step * stride for step, stride in zip(self.step, window.stride)))
+        field = self.padded([before for before, _ in window.pads])
+        return Field(size, tuple(step * stride for step, stride in zip(self.step, window.stride)), field.start)
+
+    def padded(self, before: Sequence[int]) -> Field:
+        """Behind a border: so many values before the first one."""
+        return Field(self.size, self.step, tuple(s - n * step for s, n, step in zip(self.start, before, self.step)))
 
     def __str__(self) -> str:
         return _short(self.size) if self != ALL else "all"
@@ -53,7 +65,7 @@ def _short(sizes: tuple[int, ...]) -> str:
     return "×".join(map(str, sizes if len(set(sizes)) > 1 else sizes[:1]))
 
 
-ALL = Field((), ())  # behind a fully connected layer
+ALL = Field((), (), ())  # behind a fully connected layer
 
 
 @dataclass(frozen=True)
@@ -68,8 +80,9 @@ class Row:
         parameters: How many numbers it learns; 0 for a layer that shares those of an earlier row.
         connections: Output values times the inputs each is connected to, the bias counted as one.
         multiply_adds: Multiplications with an addition; None where they cannot be known (a layer of your own).
-        field: Receptive field of an output value in pixels of the input, and the product of the strides up to here,
-            which is the distance of the fields of neighbouring values; None where it cannot be known.
+        field: Receptive field of an output value in pixels of the input, the product of the strides up to here,
+            which is the distance of the fields of neighbouring values, and where the first one begins; None where it
+            cannot be known.
         memory: Bytes of its output.
     """
 

@@ -35,7 +35,8 @@ def accuracy(y_hat: Tensor, y: Tensor) -> float:
     0.5
     """
     _check("accuracy", y_hat, y)
-    return float((y_hat.data.argmax(axis=1) == y.data).mean())
+    with y_hat.backend.activate():
+        return float((y_hat.data.argmax(axis=1) == y.data).mean())
 
 
 def top_k_accuracy(k: int) -> Metric:
@@ -60,11 +61,12 @@ def top_k_accuracy(k: int) -> Metric:
         xp = y_hat.backend.xp
         scores = y_hat.data
         labels = y.data[:, None]  # (N, …) -> (N, 1, …)
-        own = xp.take_along_axis(scores, labels, axis=1)
-        classes = xp.arange(scores.shape[1]).reshape(-1, *[1] * (scores.ndim - 2))
-        ahead = (scores > own) | ((scores == own) & (classes < labels))
-        # a NaN is ahead of nothing and nothing is ahead of it: it counts as a miss
-        return float(((ahead.sum(axis=1) < k) & ~xp.isnan(own[:, 0])).mean())
+        with y_hat.backend.activate():
+            own = xp.take_along_axis(scores, labels, axis=1)
+            classes = xp.arange(scores.shape[1]).reshape(-1, *[1] * (scores.ndim - 2))
+            ahead = (scores > own) | ((scores == own) & (classes < labels))
+            # a NaN is ahead of nothing and nothing is ahead of it: it counts as a miss
+            return float(((ahead.sum(axis=1) < k) & ~xp.isnan(own[:, 0])).mean())
 
     metric.__name__ = metric.__qualname__ = name
     return metric

@@ -307,7 +307,7 @@ def test_dead_units_and_vanishing_gradients_are_told():
     ]
     titles = [(axes.get_title(loc="right"), axes.get_xlim()) for axes in plot.histograms(found, KINDS[:2]).axes]
     assert titles == [
-        ("0: 75%, dead: 50%", (0, 1)),
+        ("zeros: 75%, dead: 50%", (0, 1)),
         ("rms 1e-08, vanishing", (-9, -1)),  # layers have one scale, so that it is seen
         ("dead: 10%", (0, 1)),
         ("rms 1e-02", (-9, -1)),

@@ -148,7 +148,7 @@ def _panel(axes: Axes, part: list[Histogram], bounds: tuple[float, float]) -> No
 def _remark(h: Histogram, largest: float) -> tuple[str, bool]:
     """What the colours do not show, in the last step, and whether it is a reason to look closer."""
     vanished = h.logarithmic and h.rms < VANISHED * largest
-    told = [f"0: {h.zeros:.0%}"] if h.zeros >= 0.005 else []
+    told = [f"zeros: {h.zeros:.0%}"] if h.zeros >= 0.005 else []
     if h.dead:
         told.append(f"dead: {h.dead:.0%}")
     if h.logarithmic:

@@ -45,7 +45,7 @@ def to_dot(
     Args:
         boxes: In topological order.
         arrows: Between them.
-        caption: The headline.
+        caption: The headline; without one there is no legend either.
         lines: What else is written into each box.
         active: The box that is marked.
         moves: The arrows that are marked, as pairs of boxes: a gradient moves along them, backwards.
@@ -54,8 +54,9 @@ def to_dot(
 
     picture = Digraph("computation")
     picture.attr(rankdir="TB", nodesep="0.3", ranksep="0.32", fontname=FONT, bgcolor="white", pad="0.15")
-    picture.attr(labelloc="t", fontsize="12", label=_caption(boxes, caption))
-    picture.attr("node", fontname=FONT, fontsize="12", margin="0.1,0.03", height="0.3", fontcolor="#111111")
+    if caption:
+        picture.attr(labelloc="t", fontsize="12", label=_caption(boxes, caption))
+    picture.attr("node", fontname=FONT, fontsize="12", margin="0.14,0.03", height="0.3", fontcolor="#111111")
     picture.attr("edge", fontname=FONT, fontsize="9.5", color="#555555", fontcolor="#555555", arrowsize="0.7")
     for i, box in enumerate(boxes):
         style = dict(STYLES[box.kind])
@@ -68,20 +69,22 @@ def to_dot(
     for k, arrow in enumerate(arrows):
         source, target, label = f"n{arrow.source}", f"n{arrow.target}", _arrow_label(arrow)
         look = {"label": label, "id": f"a{k}"}
-        if (arrow.source, arrow.target) in moves:
+        moving = (arrow.source, arrow.target) in moves
+        if moving:
             look |= MOVING
         side = sides.get(arrow.source)
+        forward, backward = ("back", "forward") if moving else ("forward", "back")  # a gradient goes the other way
         if side is None:
-            picture.edge(source, target, **look)
+            picture.edge(source, target, **look, dir=forward)
             continue
         # a parameter stands beside its operation, not above it; the invisible frame keeps other operations out
         with picture.subgraph(name=f"cluster_{target}") as frame, frame.subgraph() as row:
             frame.attr(peripheries="0", margin="0", label="")
             row.attr(rank="same")
             if side == "left":
-                row.edge(source, target, **look)
+                row.edge(source, target, **look, dir=forward)
             else:  # in one row Graphviz puts an edge's tail on the left; the arrow is drawn the other way round
-                row.edge(target, source, **look, dir="back")
+                row.edge(target, source, **look, dir=backward)
     return str(picture.source)
 
 

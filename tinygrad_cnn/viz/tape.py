@@ -192,6 +192,15 @@ class Tape(Observer):
         """The replay: one page that shows the pass again, event by event; takes the options of `viz.graph`."""
         return self.graph(**options).to_html(path)
 
+    def _repr_html_(self) -> str | None:
+        from tinygrad_cnn.viz.render import RenderError
+        from tinygrad_cnn.viz.replay import framed
+
+        try:
+            return framed(self.to_html(), repr(self)) if self.events else None
+        except RenderError:  # the text says what was recorded
+            return None
+
 
 record = Tape
 

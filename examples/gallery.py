@@ -3,7 +3,7 @@
 python examples/gallery.py [FOLDER] [--epochs 6]
 
 A LeNet-5 learns scikit-learn's handwritten digits first, so that the pictures show a real network; then each function
-is called as a reader of its docstring would. It needs `pip install "tinygrad-cnn[demo]"`, nothing else, and half a minute.
+is called as a reader of its docstring would. It needs `pip install "tinygrad-cnn[demo]"`, and half a minute.
 """
 
 from __future__ import annotations

@@ -363,7 +363,7 @@ def test_without_matplotlib_and_graphviz_the_training_is_not_lost(trained, here,
     for path in (here / "run").iterdir():
         if path.suffix in (".png", ".svg", ".html"):
             path.unlink()
-    plot._figure_class.cache_clear()
+    plot.style.figure_class.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setattr(render, "renderers", list)
     result = call("train", "--resume", "run")

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import nn, optim
-from tinygrad_cnn.training import Callback, EarlyStopping, ProgressBar, Run, fit
+from tinygrad_cnn.training import Callback, EarlyStopping, Interrupted, ProgressBar, Run, fit, timing
 from tinygrad_cnn.training.progress import duration
 
 F = nn.functional
@@ -206,12 +207,11 @@ def test_the_longest_line_of_an_epoch_fits_into_80_columns():
 def test_the_live_line_leaves_out_the_speed_before_the_time_left():
     pairs = {"batches": 938, "epochs": 20}
     run = Run(nn.Identity(), None, **pairs, logs={"loss": 0.0123, "accuracy": 1.0}, images_per_second=12345.0)
-    run.epoch, run.batch = 20, 900
+    run.epoch, run.batch, run.seconds = 20, 900, 90.0
     seen = {}
     for width in (78, 200):
         console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
         bar = ProgressBar(console)
-        bar._clock.tick(run)
         console.print(bar._line(run))
         seen[width] = console.file.getvalue()
         assert len(seen[width].splitlines()) == 1
@@ -305,28 +305,110 @@ def test_why_it_stopped_is_said():
     assert "stopped: lr has not improved for 1 epoch (best 0.1 in epoch 1)" in stream.getvalue()
 
 
-def test_the_time_left_counts_remaining_batches_and_validations(monkeypatch):
-    from tinygrad_cnn.training import progress
-
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+def test_the_time_left_counts_remaining_batches_and_validations():
     run = Run(nn.Identity(), None, epochs=3, batches=4)
-    clock = progress._Clock()
-    clock.start(run)
-    assert clock.seconds_left(run) is None
+    assert run.seconds_left is None
     for batch in range(1, 5):
-        now[0] += 2.0
-        run.batch = batch
-        clock.tick(run)
-        assert clock.seconds_left(run) == 2.0 * (12 - batch)
-    now[0] += 5.0  # validation
-    clock.finish()
-    run.epoch, run.batch = 2, 2  # resumed in the middle: only what was done here counts
-    clock.start(run)
-    now[0] += 1.0
-    run.batch = 3
-    clock.tick(run)
-    assert clock.seconds_left(run) == 1.0 * 5 + 2 * 5.0
+        run.batch, run.seconds = batch, 2.0 * batch
+        assert run.seconds_left == 2.0 * (12 - batch)
+    run.epoch, run.batch, run.seconds, run.validation_seconds = 2, 3, 3.0, 5.0
+    assert run.seconds_left == 1.0 * 5 + 2 * 5.0
+    run.batches = None
+    assert run.seconds_left is None
+
+
+def test_a_budget_keeps_its_distance_and_its_share(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    budget = timing.Budget(every=0.5, share=0.1)
+
+    def spend(seconds):
+        with budget.spending():
+            now[0] += seconds
+
+    def next_one():
+        start = now[0]
+        while not budget.due():
+            now[0] += 0.0625
+        return now[0] - start
+
+    assert budget.due()
+    spend(0.03125)
+    assert next_one() == 0.5
+    spend(1.0)  # a tenth of the time: nine seconds must follow
+    assert next_one() == 9.0
+    budget.restart()
+    assert next_one() == 0.5
+
+
+def test_the_last_batch_is_shown_to_callbacks_and_then_forgotten():
+    seen = []
+
+    class Look(Callback):
+        def on_batch_end(self, run):
+            batch = run.last_batch
+            assert not batch.y_hat.requires_grad
+            seen.append((batch.x.shape, batch.y.tolist(), batch.y_hat.shape, batch.values))
+
+        def on_epoch_end(self, run):
+            assert run.last_batch is None
+            mean = sum(values["loss"] * len(y) for _, y, _, values in seen) / 5  # each batch alone, not the average
+            assert run.logs["loss"] == pytest.approx(mean)
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(x), "something else"
+
+    model = Two()
+    pairs = [(tcnn.ones(n, 4), tcnn.zeros(n, dtype="int64")) for n in (3, 2)]
+    fit(
+        model,
+        pairs,
+        optim.SGD(model.parameters(), lr=0.5),
+        epochs=1,
+        loss_fn=lambda y_hat, y: F.cross_entropy(y_hat[0], y),
+        callbacks=[Look()],
+    )
+    assert [shapes for *shapes, _ in seen] == [[(3, 4), [0] * 3, (3, 3)], [(2, 4), [0] * 2, (2, 3)]]
+
+
+@pytest.mark.parametrize("how", ["resume", "stop", "signal"])
+def test_a_paused_training_waits_and_the_pause_does_not_count(how):
+    waits = []
+
+    class Pause(Callback):
+        def on_batch_end(self, run):
+            run.paused = run.step == 1
+
+        def on_wait(self, run):
+            waits.append(run.step)
+            if len(waits) == 5:
+                if how == "resume":
+                    run.paused = False
+                elif how == "stop":
+                    run.stop("enough")
+                else:
+                    signal.raise_signal(signal.SIGINT)
+
+    model = nn.Linear(4, 3)
+    pairs = [(tcnn.ones(5, 4), tcnn.zeros(5, dtype="int64"))] * 3
+
+    def train():
+        return fit(model, pairs, optim.SGD(model.parameters(), lr=0.1), epochs=1, callbacks=[Pause()])
+
+    if how == "signal":
+        with pytest.raises(Interrupted):
+            train()
+    else:
+        history = train()
+        assert len(history) == (how == "resume")
+        if history.records:
+            assert history.last["seconds"] < 5 * 0.05
+    assert waits == [1] * 5
 
 
 def test_durations():

@@ -148,8 +148,7 @@ def test_the_lectures_example_is_the_default():
     assert step.lines[0] == "channel 0: 0·(−1) + 0·(−1) + 0·1 + 0·0 + 1·(−1) + 0·1 + 1·(−1) + 1·(−1) + 1·0 = −3"
     assert step.lines[-1] == "−3 + (−1) + 0 + bias 1 = −3"
     assert repr(animation) == (
-        "<viz.Animation: The lecture's worked example: Conv2d(3, 2, kernel_size=3, stride=2), forward, "
-        "18 frames>"
+        "<viz.Animation: The lecture's worked example: Conv2d(3, 2, kernel_size=3, stride=2), forward, 18 frames>"
     )
 
 

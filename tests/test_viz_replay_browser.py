@@ -296,7 +296,7 @@ def test_names_are_text(browser, tmp_path):
     go(browser, last(browser))
     assert NASTY in find(browser, "#panel h2").text.replace("\u200b", "")
     assert browser.find_elements("css selector", "img") == []
-    assert browser.title == "How sum was computed – replay"
+    assert browser.title == "Backpropagation through sum – replay"
     assert_quiet(browser)
 
 

@@ -9,9 +9,11 @@
 | `runs.py` | run directories: made, found, read |
 | `train.py` | `train` |
 | `pictures.py` | what a finished run leaves: figures, graph, page |
+| `watch.py` | how a training is watched: a line, curves, a page, a log for TensorBoard |
 | `measure.py` | `evaluate`, `predict` |
 | `images.py` | any picture as the network's input |
 | `describe.py` | `summary`, `graph`, `recipes` |
+| `animate.py` | `animate` |
 | `doctor.py` | `doctor` |
 
 Commands import what they need when they run, so that `--help` is there at once.

@@ -104,7 +104,7 @@ tinygrad-cnn train lenet5 --data mnist --epochs 10
 
 tinygrad-cnn train lenet5 --variant 1998 --data mnist
 
-tinygrad-cnn train alexnet --width 0.5 --data cifar10
+tinygrad-cnn train alexnet --width 0.5 --data cifar10 --dashboard --open
 
 tinygrad-cnn train --resume runs/lenet5-digits-20260131-120000""",
 )
@@ -175,6 +175,21 @@ def train(
             help="Go on with this run directory, exactly where it was stopped.", metavar="RUN_DIR", show_default=False
         ),
     ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Draw curves, classes and filters in the terminal.")] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Show the training on a page in the browser, for this machine only."),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, metavar="NUMBER", help="Where --dashboard's page is.", show_default="a free one"
+        ),
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open --dashboard's page in the browser.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write a log for TensorBoard into the run directory.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Train a network and keep what came out: weights, curves, pictures.
@@ -185,6 +200,7 @@ def train(
     Ctrl-C stops after the current step; nothing is lost, and --resume goes on.
     """
     from tinygrad_cnn.cli.train import train
+    from tinygrad_cnn.cli.watch import Watch
 
     given = {
         "data": data,
@@ -196,7 +212,7 @@ def train(
         "optimizer": optimizer,
         "seed": seed,
     }
-    train(model, given, data_dir, device, out, resume)
+    train(model, given, data_dir, device, out, resume, Watch(live, dashboard, port, open_browser, tensorboard))
 
 
 @app.command("evaluate")
@@ -267,7 +283,14 @@ def summary(
     summary(model, variant, width, input_shape, depth, format)
 
 
-@app.command("graph", epilog="Example: tinygrad-cnn graph lenet5 --out lenet5.png --level module")
+@app.command(
+    "graph",
+    epilog="""Examples:
+
+tinygrad-cnn graph lenet5 --out lenet5.png --level module
+
+tinygrad-cnn graph lenet5 --replay backprop.html --open""",
+)
 @command
 def graph(
     model: Annotated[str, typer.Argument(help=MODELS, metavar="MODEL")],
@@ -288,12 +311,88 @@ def graph(
         typer.Option(help="Channels, rows, columns of one image.", metavar="CxHxW", show_default="the network's own"),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Images in the step.")] = 1,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            help="Page to write, .html: the step, forward and backward, event by event.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Show what was written in the browser.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Draw the computation graph of one training step: what backpropagation walks through."""
+    """Draw the computation graph of one training step, or replay it: what backpropagation walks through."""
     from tinygrad_cnn.cli.describe import graph
 
-    graph(model, variant, width, out, level, input_shape, batch_size)
+    graph(model, variant, width, out, level, input_shape, batch_size, replay, open_browser)
+
+
+@app.command(
+    "animate",
+    epilog="""Examples:
+
+tinygrad-cnn animate
+
+tinygrad-cnn animate --out slide.gif --direction backward
+
+tinygrad-cnn animate --kind max_pool --size 6x8 --kernel-size 3 --stride 2""",
+)
+@command
+def animate(
+    out: Annotated[
+        Path, typer.Option(help="File to write: .html, a page, or .gif, for slides.", metavar="FILE")
+    ] = Path("conv.html"),
+    kind: Annotated[str, typer.Option(help="The layer: conv, max_pool, avg_pool or lp_pool.", metavar="NAME")] = "conv",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows and columns of the image; one number for a line.", metavar="HxW", show_default="the lectures'"
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of the image.", metavar="NUMBER", show_default="the lectures'")
+    ] = None,
+    filters: Annotated[
+        int | None, typer.Option(help="Filters of a convolution.", metavar="NUMBER", show_default="the lectures'")
+    ] = None,
+    kernel_size: Annotated[
+        str | None, typer.Option(help="Rows and columns of the window.", metavar="RxS", show_default="the lectures'")
+    ] = None,
+    stride: Annotated[
+        str | None, typer.Option(help="Steps of the window.", metavar="NUMBER", show_default="the layer's")
+    ] = None,
+    padding: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixels added around the image; for conv also same or valid.", metavar="NUMBER", show_default="0"
+        ),
+    ] = None,
+    dilation: Annotated[
+        str | None,
+        typer.Option(help="Distance of the window's pixels, of conv and max_pool.", metavar="NUMBER", show_default="1"),
+    ] = None,
+    direction: Annotated[
+        str, typer.Option(help="forward or backward: what a GIF shows; a page has both.", metavar="NAME")
+    ] = "forward",
+    debug: Debug = False,
+) -> None:
+    """Show a convolution or pooling at work: the window moves, the products are written out, forward and backward.
+
+    Without options it is the lectures' worked 7x7x3 example.
+    """
+    from tinygrad_cnn.cli.animate import animate
+
+    options: dict[str, str | int | None] = {
+        "size": size,
+        "channels": channels,
+        "filters": filters,
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+    }
+    animate(out, kind, direction, options)
 
 
 @app.command("recipes")

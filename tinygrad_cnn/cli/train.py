@@ -14,9 +14,10 @@ from tinygrad_cnn.cli.console import chosen, console, many, program, quoted, say
 
 if TYPE_CHECKING:
     from tinygrad_cnn.cli.pictures import Verdicts
+    from tinygrad_cnn.cli.watch import Watch
     from tinygrad_cnn.data import DataLoader, DataSplit
     from tinygrad_cnn.nn import Module
-    from tinygrad_cnn.training import History
+    from tinygrad_cnn.training import Callback, History
 
 TEST_BATCH = 250  # images a step when nothing is learned; more does not make it faster
 
@@ -28,6 +29,7 @@ def train(
     device: str | None,
     out: Path | None,
     resume: Path | None,
+    watch: Watch,
 ) -> None:
     """Trains a network, or goes on with a run that was stopped.
 
@@ -39,10 +41,12 @@ def train(
         device: `"cpu"`, `"cuda"`, `"cuda:1"`.
         out: The run directory to make.
         resume: The run directory to go on with.
+        watch: How to watch it.
     """
     from tinygrad_cnn import backends
 
     started = time.perf_counter()
+    watch.check()
     config = settings(model, given) if resume is None else resumed(resume, model, given, out)
     config["device"] = backends.get(config["device"] if device is None else device).name
     if out is not None:
@@ -51,12 +55,16 @@ def train(
         config["data_dir"] = str(data_dir.resolve())
     network = networks.built(config["model"], config["options"], config["seed"])  # before the data: it may not fit them
     split = load_data(config["data"], Path(config["data_dir"]) if config["data_dir"] else None, config["augment"])
-    if resume is None:
-        run = runs.new_run(runs.called(config), config["data"], out)
-        runs.write_config(run, config)
-    else:
-        run = resume
-    learn(run, config, network, split, started, resume is not None)
+    batches = loaders(config, split)
+    with watch.page(split, batches.watched) as page:
+        if resume is None:
+            run = runs.new_run(runs.called(config), config["data"], out)
+            runs.write_config(run, config)
+        else:
+            run = resume
+        callbacks = [*page, *watch.callbacks(run, split, batches.watched)]
+        introduce(run, config, network, batches, watch)
+        learn(run, config, network, split, batches, callbacks, started, resume is not None)
 
 
 def settings(model: str | None, given: dict[str, Any]) -> dict[str, Any]:
@@ -104,15 +112,22 @@ def resumed(run: Path, model: str | None, given: dict[str, Any], out: Path | Non
     return config
 
 
-def learn(run: Path, config: dict[str, Any], model: Module, split: DataSplit, started: float, go_on: bool) -> None:
+def learn(
+    run: Path,
+    config: dict[str, Any],
+    model: Module,
+    split: DataSplit,
+    batches: Batches,
+    callbacks: Sequence[Callback],
+    started: float,
+    go_on: bool,
+) -> None:
     """Trains, and leaves and announces what came out; Ctrl-C leaves a checkpoint and says how to go on."""
     from tinygrad_cnn import random, training
     from tinygrad_cnn.cli import pictures
 
     model.to(config["device"])
-    batches = loaders(config, split)
     optimizer = recipes.optimizer(config, model.parameters())
-    introduce(run, config, model, batches)
     try:
         history = training.fit(
             model,
@@ -122,7 +137,7 @@ def learn(run: Path, config: dict[str, Any], model: Module, split: DataSplit, st
             val_loader=batches.validation or batches.test,
             scheduler=recipes.schedule(config, optimizer, len(batches.train)),
             monitor="val_accuracy",
-            callbacks=[training.ProgressBar(console(), validation=batches.watched)],
+            callbacks=callbacks,
             checkpoint_dir=run / runs.CHECKPOINTS,
             resume=go_on,
             generator=random.Generator(config["seed"], stream=(2,)),
@@ -192,7 +207,7 @@ def loaders(config: dict[str, Any], split: DataSplit) -> Batches:
     return Batches(train, validation, test)  # type: ignore[arg-type]
 
 
-def introduce(run: Path, config: dict[str, Any], model: Module, batches: Batches) -> None:
+def introduce(run: Path, config: dict[str, Any], model: Module, batches: Batches, watch: Watch) -> None:
     """What is going to happen, in a few lines."""
     from tinygrad_cnn.kernels.threads import get_num_threads
 
@@ -209,6 +224,7 @@ def introduce(run: Path, config: dict[str, Any], model: Module, batches: Batches
         "learning rate": recipes.SCHEDULES[config["schedule"]],
         "augmentation": ", ".join(config["augment"]) or "none",
         "run directory": f"{run}",
+        **watch.facts(run),
     }
     for what, fact in facts.items():
         say(f"{what:<13}  {fact}")

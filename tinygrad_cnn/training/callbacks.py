@@ -7,8 +7,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_cnn import nn
+from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.training.history import History, direction
 from tinygrad_cnn.training.weights import arrays_of
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step worked with.
+
+    Attributes:
+        x: (N, …) the inputs.
+        y: (N, …) the targets.
+        y_hat: What the model returned, without its graph; of several outputs the first.
+        values: Loss and metrics of this batch alone.
+    """
+
+    x: Tensor
+    y: Tensor
+    y_hat: Any
+    values: dict[str, float]
 
 
 @dataclass
@@ -27,7 +45,12 @@ class Run:
         logs: In `on_batch_end`: averages over the epoch so far; in `on_epoch_end`: the epoch's record in the
             history, to which a callback may add.
         history: The finished epochs.
+        last_batch: In `on_batch_end`: inputs, targets, outputs and values of the batch; None elsewhere.
         images_per_second: Training samples a second, in this epoch so far.
+        seconds: Training time of this epoch so far, without pauses and the writing of checkpoints.
+        validation_seconds: How long the last validation took.
+        paused: Set it (another thread may) and training waits before its next batch, until it is unset, `stop` is
+            called, or Ctrl-C comes.
         outcome: `"running"`; in `on_train_end` `"completed"`, `"stopped"`, `"interrupted"` or `"failed"`.
         stop_reason: Why a callback asked to stop; None if none did.
     """
@@ -42,7 +65,11 @@ class Run:
     step: int = 0
     logs: dict[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    last_batch: Batch | None = None
     images_per_second: float = 0.0
+    seconds: float = 0.0
+    validation_seconds: float = 0.0
+    paused: bool = False
     outcome: str = "running"
     stop_reason: str | None = None
 
@@ -50,6 +77,14 @@ class Run:
     def lr(self) -> float:
         """The learning rate (of the optimizer's first group)."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this epoch's speed, each validation like the last one; None where nobody knows how many batches remain."""
+        if not self.batch or not self.batches:
+            return None
+        batches = self.batches * (self.epochs - self.epoch + 1) - self.batch
+        return batches * self.seconds / self.batch + (self.epochs - self.epoch + 1) * self.validation_seconds
 
     def stop(self, reason: str) -> None:
         """End the training after this batch (at an epoch's end: after the epoch); the first reason counts."""
@@ -74,6 +109,9 @@ class Callback:
 
     def on_batch_end(self, run: Run) -> None:
         """After the weights were changed."""
+
+    def on_wait(self, run: Run) -> None:
+        """Again and again while training is paused (`run.paused`)."""
 
     def on_epoch_end(self, run: Run) -> None:
         """After validation and the schedule's step, before the checkpoint."""

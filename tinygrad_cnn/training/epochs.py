@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NoReturn
@@ -12,13 +13,15 @@ from tinygrad_cnn import random
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.optim import lr_scheduler
 from tinygrad_cnn.training import checkpoint, storage
-from tinygrad_cnn.training.callbacks import Callback, Run
+from tinygrad_cnn.training.callbacks import Batch, Callback, Run
 from tinygrad_cnn.training.finite import NonFiniteError, diagnosis, first_non_finite
 from tinygrad_cnn.training.loop import Evaluation, LossFn, batches, evaluate, measure, train_step
 from tinygrad_cnn.training.metrics import Averages, Metric
 from tinygrad_cnn.training.signals import Interrupted, Signals
 from tinygrad_cnn.training.storage import CheckpointError
 from tinygrad_cnn.training.timing import Saver, Speed
+
+_PAUSE_SECONDS = 0.05  # how often a paused training looks whether it may go on
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Training:
         self._begin(resume)
         while self.progress.epoch <= run.epochs:
             run.epoch, run.batch, run.step = self.progress.epoch, self.progress.batch, self.progress.step
-            run.logs = {}
+            run.logs, run.seconds = {}, self.progress.seconds
             self._tell("on_epoch_begin")
             if run.stop_reason or not (self.progress.trained or self._train_epoch()):
                 break
@@ -79,15 +82,20 @@ class Training:
         averages = Averages(progress.sums, progress.samples)
         for x, y in batches(run.model, self.train_loader, skip=self._to_skip()):
             progress.lr = run.lr
-            averages.add(self._step(x, y), x.shape[0])
+            run.last_batch = self._step(x, y)
+            averages.add(run.last_batch.values, x.shape[0])
             if self.step_scheduler == "batch" and run.scheduler is not None:
                 run.scheduler.step()
             progress.batch += 1
             progress.step += 1
             progress.samples, progress.seconds = averages.samples, speed.seconds()
             run.batch, run.step, run.logs = progress.batch, progress.step, averages.result()
-            run.images_per_second = speed.samples_per_second(averages.samples)
+            run.images_per_second, run.seconds = speed.samples_per_second(averages.samples), progress.seconds
             self._tell("on_batch_end")
+            run.last_batch = None  # its outputs need not stay in memory beside the next ones
+            if run.paused:
+                with speed.paused():
+                    self._wait()
             if progress.batch == run.batches:
                 continue  # the loader must reach its end before its position is one of the next epoch
             if self.signals.received is not None:
@@ -110,13 +118,20 @@ class Training:
         """A `DataLoader` knows where it stands; a list, say, starts from its beginning."""
         return self.progress.batch if _state(self.train_loader) is None else 0
 
-    def _step(self, x: Tensor, y: Tensor) -> dict[str, float]:
+    def _wait(self) -> None:
+        while self.run.paused and self.run.stop_reason is None and self.signals.received is None:
+            self._tell("on_wait")
+            time.sleep(_PAUSE_SECONDS)
+
+    def _step(self, x: Tensor, y: Tensor) -> Batch:
         run = self.run
         try:
             loss, y_hat = train_step(run.model, x, y, run.optimizer, self.loss_fn, self.clip_norm)
         except NonFiniteError as error:
             raise self._explain(str(error), x) from None
-        return measure(loss, y_hat, y, self.metrics)
+        scores = y_hat[0] if isinstance(y_hat, tuple) else y_hat
+        shown = scores.detach() if isinstance(scores, Tensor) else scores
+        return Batch(x, y, shown, measure(loss, y_hat, y, self.metrics))
 
     def _validate(self) -> Evaluation | None:
         if self.val_loader is None:
@@ -148,6 +163,7 @@ class Training:
             **Averages(progress.sums, progress.samples).result(),
         }
         if evaluation is not None:
+            run.validation_seconds = evaluation.seconds
             record.update((f"val_{name}", value) for name, value in evaluation.as_dict().items())
         record["lr"] = progress.lr
         record["seconds"] = progress.seconds + (evaluation.seconds if evaluation else 0.0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import time
 from typing import Any
 
 from tinygrad_cnn.training.callbacks import Callback, Run
+from tinygrad_cnn.training.timing import Budget
 
 _REDRAW_SECONDS = 0.1
 
@@ -25,6 +24,8 @@ class ProgressBar(Callback):
             leaves `val_loss` as it is.
     """
 
+    _stays = False  # whether what is drawn stays open from one epoch to the next
+
     def __init__(
         self,
         console: Any = None,
@@ -37,7 +38,7 @@ class ProgressBar(Callback):
         self.every_seconds = every_seconds
         self.validation = validation
         self._live: Any = None
-        self._clock = _Clock()
+        self._budget = Budget(every_seconds)
 
     def on_train_begin(self, run: Run) -> None:
         if self.console is None:
@@ -46,31 +47,27 @@ class ProgressBar(Callback):
             self.console = Console(highlight=False)
         if self.plain is None:
             self.plain = not (self.console.is_terminal or self.console.is_jupyter)
-        self._clock = _Clock()
+        self._budget = Budget(self.every_seconds if self.plain else _REDRAW_SECONDS)
+        self._budget.restart()
 
     def on_epoch_begin(self, run: Run) -> None:
-        self._clock.start(run)
-        if not self.plain:
-            from rich.live import Live
-
-            # redrawn by hand: a drawing thread would take the interpreter lock from the training
-            self._live = Live(self._line(run), console=self.console, auto_refresh=False, transient=True)
-            self._live.start()
-            self._live.refresh()
+        if not self.plain and self._live is None:
+            self._open(run)
 
     def on_batch_end(self, run: Run) -> None:
-        self._clock.tick(run)
         if self._live is not None:
-            if self._clock.due(_REDRAW_SECONDS) or run.batch == run.batches:
-                self._live.update(self._line(run), refresh=True)
-        elif self._clock.due(self.every_seconds):
+            if self._budget.due() or (run.batch == run.batches and not self._stays):
+                with self._budget.spending():
+                    self._live.update(self._line(run), refresh=True)
+        elif self._budget.due():
+            self._budget.restart()
             self._print(
                 f"epoch {run.epoch}/{run.epochs}  {self._position(run)}  {_numbers(run.logs)}  {self._speed(run)}"
             )
 
     def on_epoch_end(self, run: Run) -> None:
-        self._clock.finish()
-        self._close()
+        if not self._stays:
+            self._close()
         lines = self._summaries(run)
         if self.console.is_terminal:  # the longest that fits; files and pipes get everything
             lines = [line for line in lines if len(line) <= self.console.width] or lines[-1:]
@@ -95,6 +92,14 @@ class ProgressBar(Callback):
         if self.validation is None or not name.startswith("val_"):
             return name
         return f"{self.validation} {name.removeprefix('val_')}"
+
+    def _open(self, run: Run) -> None:
+        from rich.live import Live
+
+        # redrawn by hand: a drawing thread would take the interpreter lock from the training
+        self._live = Live(self._line(run), console=self.console, auto_refresh=False, transient=True)
+        self._live.start()
+        self._live.refresh()
 
     def _close(self) -> None:
         if self._live is not None:
@@ -129,41 +134,7 @@ class ProgressBar(Callback):
         return "  ".join(part for part in (speed, self._left(run)) if part)
 
     def _left(self, run: Run) -> str:
-        left = self._clock.seconds_left(run)
-        return "" if left is None else f"ETA {duration(left)}"
-
-
-class _Clock:
-    """When to draw, and how long the rest will take: at this epoch's speed, validation as in the last one."""
-
-    def __init__(self) -> None:
-        self._validation = 0.0
-        self._drawn = -math.inf
-        self.start(None)
-
-    def start(self, run: Run | None) -> None:
-        self._started = self._now = self._drawn = time.perf_counter()
-        self._first = self._batches = run.batch if run else 0
-
-    def tick(self, run: Run) -> None:
-        self._now = time.perf_counter()
-        self._batches = run.batch
-
-    def due(self, seconds: float) -> bool:
-        if self._now - self._drawn < seconds:
-            return False
-        self._drawn = self._now
-        return True
-
-    def finish(self) -> None:
-        self._validation = time.perf_counter() - self._now
-
-    def seconds_left(self, run: Run) -> float | None:
-        done = self._batches - self._first
-        if not done or not run.batches:
-            return None
-        batches = run.batches * (run.epochs - run.epoch) + run.batches - run.batch
-        return batches * (self._now - self._started) / done + (run.epochs - run.epoch + 1) * self._validation
+        return "" if run.seconds_left is None else f"ETA {duration(run.seconds_left)}"
 
 
 _NOT_SHOWN = ("epoch", "lr", "seconds", "images_per_second")

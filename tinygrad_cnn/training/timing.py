@@ -48,6 +48,37 @@ class Saver:
             self._when = time.perf_counter()
 
 
+class Budget:
+    """Lets something happen every so many seconds, and less often if it would take more than its share of the time.
+
+    Args:
+        every: Seconds between two times, at least.
+        share: The largest share of all time that may go into it.
+    """
+
+    def __init__(self, every: float, share: float = 1.0) -> None:
+        self.every, self.share = every, share
+        self.restart(wait=0.0)
+
+    def restart(self, wait: float | None = None) -> None:
+        """Let so many seconds pass before the next time, `every` without a number."""
+        self._next = time.perf_counter() + (self.every if wait is None else wait)
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.perf_counter() >= self._next
+
+    @contextlib.contextmanager
+    def spending(self) -> Iterator[None]:
+        """Around what happens: takes the time."""
+        before = time.perf_counter()
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - before
+            self.restart(wait=max(self.every, took / self.share - took))
+
+
 class Speed:
     """A stopwatch that can be stopped, and goes on from an earlier time."""
 

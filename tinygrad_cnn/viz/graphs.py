@@ -14,7 +14,7 @@ from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.viz.dot import accessible, to_dot
 from tinygrad_cnn.viz.formulas import formula
-from tinygrad_cnn.viz.modules import calls, fold, hiding, own_names
+from tinygrad_cnn.viz.modules import called, calls, fold, hiding, own_names
 from tinygrad_cnn.viz.numbers import Numbers, amount, numbers
 from tinygrad_cnn.viz.render import REMEDY, RenderError, render
 from tinygrad_cnn.viz.stepping import Step, Walker
@@ -83,7 +83,7 @@ class Graph:
         self.description += note
         self.boxes, self.arrows = tuple(drawn), tuple(between)
         self.place = {node: i for i, box in enumerate(drawn) for node in box.nodes}
-        self.title = f"How {drawn[-1].title} was computed"
+        self.title = _titled(nodes)
         self._walker: Walker | None = None
 
     def _fitted(self, boxes: Sequence[Box], arrows: Sequence[Arrow]) -> tuple[Sequence[Box], Sequence[Arrow], str]:
@@ -340,6 +340,12 @@ class Graph:
         if svg is not None:
             return {"image/svg+xml": svg, "text/plain": repr(self)}
         return {"text/plain": f"{self!r}\n# to see it as a picture: {REMEDY}\n{self.to_dot()}"}
+
+
+def _titled(nodes: Sequence[Node]) -> str:
+    """A headline for pictures and pages; the network is known if one was called."""
+    networks = dict.fromkeys(type(root).__name__ for root in called(nodes) if next(root.children(), None) is not None)
+    return f"Backpropagation through {' and '.join(networks) or nodes[-1].name}"
 
 
 def _told_apart(names: dict[Node, str]) -> dict[Node, str]:

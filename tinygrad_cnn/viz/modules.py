@@ -38,7 +38,7 @@ def calls(nodes: Sequence[Node], params: object = None) -> dict[Node, Chain]:
             network that was called does.
     """
     paths = {
-        root: {module: join(name, path) for path, module in root.named_modules()}
+        root: {module: join(name, path) if path else name for path, module in root.named_modules()}
         for root, name in _named_roots(nodes, params).items()
     }
 
@@ -51,6 +51,11 @@ def calls(nodes: Sequence[Node], params: object = None) -> dict[Node, Chain]:
         return (*outer, Call(path, scope)) if path and path != above else outer
 
     return {node: () if node.scope is None else chain(node.scope) for node in nodes}
+
+
+def called(nodes: Sequence[Node]) -> list[Module]:
+    """The modules that were called from outside all others."""
+    return list(dict.fromkeys(node.scope.modules()[0] for node in nodes if node.scope is not None))
 
 
 def own_names(nodes: Sequence[Node], params: object = None) -> dict[Node, tuple[str, Tensor]]:
@@ -66,9 +71,9 @@ def own_names(nodes: Sequence[Node], params: object = None) -> dict[Node, tuple[
 def _named_roots(nodes: Sequence[Node], params: object) -> dict[Module, str]:
     """The modules that were called from outside all others → the name that is put before those inside.
 
-    The network itself has none, so that its layers are called as in `named_modules()`.
+    The network itself has none, so that its layers have the names of `named_modules()`.
     """
-    roots = dict.fromkeys(node.scope.modules()[0] for node in nodes if node.scope is not None)
+    roots = called(nodes)
     known = {module: path for path, module in params.named_modules()} if isinstance(params, Module) else {}
     networks = [root for root in roots if next(root.children(), None) is not None]
     if not known and len(networks) == 1:

@@ -173,9 +173,13 @@ def describe(boxes: Sequence[Box]) -> str:
     kinds = Counter(box.kind for box in boxes)
     parameters = [box for box in boxes if box.kind == "parameter"]
     numbers = sum(prod(box.shape or ()) for box in parameters)
-    said = f"{kinds['operation']:,} operation{'s' * (kinds['operation'] != 1)}"
+
+    def counted(n: int, what: str) -> str:
+        return f"{n:,} {what}{'s' * (n != 1)}"
+
+    said = counted(kinds["operation"], "operation")
     if parameters:
-        said += f", {len(parameters):,} parameter{'s' * (len(parameters) != 1)} ({numbers:,} numbers)"
+        said += f", {counted(len(parameters), 'parameter')} ({counted(numbers, 'number')})"
     return said
 
 

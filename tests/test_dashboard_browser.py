@@ -13,6 +13,8 @@ import tinygrad_cnn as tcnn
 from tinygrad_cnn import data, models, nn, optim, random, viz
 from tinygrad_cnn.training import Callback, fit
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sklearn")
 By = pytest.importorskip("selenium.webdriver.common.by").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys

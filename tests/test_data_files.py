@@ -293,6 +293,7 @@ def test_archive_with_the_published_digest_is_taken_without_looking_inside(tmp_p
         (gzip.compress(bytes(20_000))[:-9], "damaged compression: "),
         (gzip.compress(bytes(20_000)), r"wrong content: folder/a\.bin is missing, folder/b\.bin is missing"),
     ],
+    ids=["empty", "a web page", "a packed web page", "cut off", "zeros"],
 )
 def test_what_is_no_archive_says_what_it_is(tmp_path, content, reason):
     (tmp_path / "x").write_bytes(content)

@@ -254,7 +254,7 @@ def test_unsupported_formats_are_refused_by_name(bad):
         (np.zeros(2, np.uint32), "not supported"),
         ([object()], "holds no numbers"),
     ],
-    ids=repr,
+    ids=lambda data: type(data).__name__ if isinstance(data, list) else repr(data),
 )
 def test_data_that_are_no_numbers(data, message):
     with pytest.raises(DtypeError, match=message):

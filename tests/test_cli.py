@@ -342,6 +342,44 @@ def test_graph_is_written_where_it_is_asked_for(call, tmp_path):
     assert "7×3×32×32" in (tmp_path / "x.dot").read_text(encoding="utf-8")
 
 
+def test_graph_with_modules_and_formulas(call, tmp_path):
+    assert call("graph", "lenet5", "--depth", 1, "--out", "blocks.dot").exit_code == 0
+    text = (tmp_path / "blocks.dot").read_text(encoding="utf-8")
+    assert "<B>features</B>" in text
+    assert "<B>conv2d</B>" not in text
+    assert call("graph", "lenet5", "--formulas", "--out", "x.dot").exit_code == 0
+    assert "∂L/∂weight = " in (tmp_path / "x.dot").read_text(encoding="utf-8")
+    assert "grad mean" in text  # of a real step
+
+
+def test_graph_steps_back_in_the_terminal(call, monkeypatch):
+    result = call("graph", "lenet5", "--step")  # nobody presses Enter: all at once
+    lines = result.stdout.splitlines()
+    assert lines[1] == "step 1 of 25: the gradient of mean (criterion) with respect to itself"
+    assert lines[-1].startswith("all 25 steps are made")
+    assert sum(line.startswith("step ") for line in lines) == 25
+    answers = iter(["", "", "b", "", "q"])
+    monkeypatch.setattr("tinygrad_cnn.cli.backprop.asked", lambda: next(answers))
+    steps = [line[:12] for line in call("graph", "lenet5", "--step").stdout.splitlines() if line.startswith("step")]
+    assert steps == ["step 1 of 25", "step 2 of 25", "step 1 of 25", "step 2 of 25"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--step", "--replay", "x.html"], "give one of them"),
+        (["--step", "--open"], "give --out or --replay"),
+        (["--replay", "x.svg"], "must end in .html"),
+        (["--out", "x.html"], "must end in .svg"),
+    ],
+)
+def test_graph_refuses_what_cannot_be_made(call, tmp_path, options, message):
+    result = call("graph", "lenet5", *options)
+    assert result.exit_code != 0
+    assert message in " ".join(result.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_written_is_named_with_a_remedy(call, tmp_path):
     (tmp_path / "file").write_text("")
     result = call("graph", "lenet5", "--out", "file/x.svg")

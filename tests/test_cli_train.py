@@ -55,7 +55,8 @@ def here(tmp_path, monkeypatch):
 def test_a_run_leaves_everything_it_promises(trained):
     run, _ = trained
     assert {path.name for path in run.iterdir()} == {
-        *PICTURES, "example.png", "graph.svg", "report.html", "history.json", "config.json", "checkpoints",
+        *PICTURES, "example.png", "graph.svg", "replay.html", "report.html", "history.json", "config.json",
+        "checkpoints",
     }  # fmt: skip
     for name in PICTURES:
         with Image.open(run / name) as picture:
@@ -66,8 +67,16 @@ def test_a_run_leaves_everything_it_promises(trained):
 
 def test_the_graph_is_that_of_a_training_step(trained):
     text = (trained[0] / "graph.svg").read_text(encoding="utf-8")
-    for words in ("features.conv1.weight", "classifier.fc3.bias", "cross_entropy", "32×1×28×28", "61,706"):
+    for words in ("features.conv1.weight", "classifier.fc3.bias", "cross_entropy", "2×1×28×28", "61,706", "grad mean"):
         assert words in text
+
+
+def test_the_step_is_replayed_on_a_page_of_its_own(trained):
+    run, _ = trained
+    replay = run / "replay.html"
+    assert "Backpropagation through LeNet5" in replay.read_text(encoding="utf-8")
+    assert replay.stat().st_size < 2_000_000
+    assert '<a href="replay.html">' in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_history_config_and_checkpoint_agree(trained):
@@ -89,7 +98,7 @@ def test_history_config_and_checkpoint_agree(trained):
 
 def test_the_end_says_where_things_are_and_what_to_try(trained):
     run, output = trained
-    for name in (*PICTURES, "report.html", "graph.svg", "history.json", "checkpoints/"):
+    for name in (*PICTURES, "report.html", "graph.svg", "replay.html", "history.json", "checkpoints/"):
         assert name in output
     assert re.search(r"evaluate .*first run", output)
     assert re.search(r"predict '?.*first run.example\.png'?\n", output)

@@ -289,7 +289,9 @@ def summary(
 
 tinygrad-cnn graph lenet5 --out lenet5.png --level module
 
-tinygrad-cnn graph lenet5 --replay backprop.html --open""",
+tinygrad-cnn graph lenet5 --replay backprop.html --open
+
+tinygrad-cnn graph lenet5 --step""",
 )
 @command
 def graph(
@@ -303,9 +305,20 @@ def graph(
     level: Annotated[
         str,
         typer.Option(
-            help="op: every operation and parameter; module: parameters inside the box of their layer.", metavar="NAME"
+            help="op: a box for every operation and parameter; module: for every layer, or module at --depth.",
+            metavar="NAME",
         ),
     ] = "op",
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            help="Levels of modules that get boxes: 1 for the largest blocks. It implies --level module.",
+            min=1,
+            metavar="NUMBER",
+            show_default="all",
+        ),
+    ] = None,
+    formulas: Annotated[bool, typer.Option("--formulas", help="Write into each box how its gradient flows.")] = False,
     input_shape: Annotated[
         str | None,
         typer.Option(help="Channels, rows, columns of one image.", metavar="CxHxW", show_default="the network's own"),
@@ -319,13 +332,21 @@ def graph(
             show_default=False,
         ),
     ] = None,
+    step: Annotated[
+        bool, typer.Option("--step", help="Go back through the network here in the terminal, a node at a time.")
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Show what was written in the browser.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Draw the computation graph of one training step, or replay it: what backpropagation walks through."""
-    from tinygrad_cnn.cli.describe import graph
+    """Draw the computation graph of one training step, replay it, or step through it: what backpropagation does.
 
-    graph(model, variant, width, out, level, input_shape, batch_size, replay, open_browser)
+    The step is a real one, on a fresh network; on handwritten digits, if scikit-learn is there and the network takes
+    images of their size, else on random ones.
+    """
+    from tinygrad_cnn.cli.backprop import Wanted, graph
+
+    wanted = Wanted(out, level, depth, formulas, replay, step, open_browser)
+    graph(model, variant, width, input_shape, batch_size, wanted)
 
 
 @app.command(

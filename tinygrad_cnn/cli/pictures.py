@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tinygrad_cnn.nn import Module
     from tinygrad_cnn.training import History
 
-PAGE = "report.html"
+PAGE, REPLAY = "report.html", "replay.html"
+FEW = 2  # images in the step that is replayed: every one of their numbers fits into the page
 
 
 @dataclass
@@ -91,13 +92,16 @@ def leave(
         figures.update(example(run, split))
     except ImportError as error:
         say(f"no figures: {error}", style="yellow")
-    figures["graph of a step"] = step_graph(run, model, batches.train)
+    graph, replay = one_step(run, model, batches.train)
+    figures["graph of a step"] = graph
     left = {
         "report": page(
-            run, config, history, figures, f"{title}: test accuracy {verdicts.accuracy:.2%}", batches.watched
+            run, config, history, figures, f"{title}: test accuracy {verdicts.accuracy:.2%}", batches.watched, replay
         ),
         **figures,
     }
+    if replay is not None:
+        left["replay of a step"] = replay
     left["history"] = run / runs.HISTORY
     left["settings"] = run / runs.CONFIG
     left["checkpoints"] = run / runs.CHECKPOINTS
@@ -130,17 +134,28 @@ def judged(model: Module, loader: DataLoader) -> Verdicts:
     return Verdicts(np.concatenate(predicted), np.concatenate(actual), np.concatenate(wrong))
 
 
-def step_graph(run: Path, model: Module, loader: DataLoader) -> Path:
-    """The graph of one training step's forward pass, from a batch of images to the loss."""
+def one_step(run: Path, model: Module, loader: DataLoader) -> tuple[Path, Path | None]:
+    """The graph of one more training step, on a few images, and the page that replays it if Graphviz is there."""
     from tinygrad_cnn import training, viz
 
     model.train()
     x, y = next(iter(loader))
-    return viz.graph(training.loss_of(model)(model(x), y), params=model).save(run / "graph.svg")
+    with viz.record(model) as tape:
+        loss = training.loss_of(model)(model(x[:FEW]), y[:FEW])
+        loss.backward()
+    model.zero_grad()
+    path = tape.graph().save(run / "graph.svg")
+    return path, tape.graph().save(run / REPLAY) if path.suffix == ".svg" else None
 
 
 def page(
-    run: Path, config: dict[str, Any], history: History, figures: dict[str, Path], title: str, watched: str
+    run: Path,
+    config: dict[str, Any],
+    history: History,
+    figures: dict[str, Path],
+    title: str,
+    watched: str,
+    replay: Path | None = None,
 ) -> Path:
     """One HTML file beside the pictures that shows them with the settings and the numbers of every epoch.
 
@@ -151,6 +166,7 @@ def page(
         figures: What is shown → where it lies.
         title: The headline.
         watched: What the `val_` numbers were measured on, `"test"` or `"validation"` images.
+        replay: The page that replays a step, beside this one.
     """
     names = [name for name in history.names if name != "epoch"]
     head = "".join(
@@ -166,6 +182,9 @@ def page(
         if path.suffix in (".png", ".svg") and path.name != runs.EXAMPLE
     )
     title = html.escape(title)
+    watch = (
+        f'<p><a href="{replay.name}">Watch one training step go through the network and back</a></p>' if replay else ""
+    )
     path = run / PAGE
     path.write_text(
         f"""<!DOCTYPE html>
@@ -181,6 +200,7 @@ td, th {{ padding: 0.15rem 0.8rem; text-align: right; border-bottom: 1px solid #
 pre {{ background: #f5f5f5; padding: 1rem; overflow-x: auto; }}
 </style>
 <h1>{title}</h1>
+{watch}
 {shown}
 <h2>epochs</h2>
 <p>{about_numbers(config["augment"], watched)}</p>

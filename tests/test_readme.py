@@ -22,6 +22,33 @@ def test_python_blocks_run(number):
         assert names["loss"].item() < 2.3  # log 10 is what guessing costs
 
 
+VISUALS = (ROOT / "docs" / "visuals.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_pictures_shows_what_its_python_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", VISUALS, flags=re.M | re.S):
+        exec(block, names)
+    printed = capsys.readouterr().out
+    shown = re.findall(r"^```text\n(.*?)^```", VISUALS, flags=re.M | re.S)
+    assert len(shown) == 2
+    assert [text for text in shown if text not in printed] == []
+    assert names["page"].startswith("<!DOCTYPE html>")
+    assert [box.title for box in names["opened"].boxes][-1] == "mean"
+
+
+def test_the_page_on_pictures_names_every_figure_and_its_links_lead_somewhere():
+    from tinygrad_cnn.viz import plot
+
+    figures = [name for name in plot.__all__ if callable(getattr(plot, name))]
+    assert len(figures) >= 12
+    assert [name for name in figures if name not in VISUALS] == []
+    targets = re.findall(r"\]\(([^)#]+?)\)", VISUALS)
+    assert len(targets) >= 5
+    assert [target for target in targets if not (ROOT / "docs" / target).exists()] == []
+
+
 def test_commands():
     script = ROOT / ".ci" / "readme_commands.py"
     result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)

@@ -225,6 +225,7 @@ def test_large_arrays_are_told_by_their_statistics_and_formulas_and_cost_on_requ
     weight = model.features.conv1.weight.numpy()
     assert f"value mean {viz.numbers.short(weight.mean())}" in dot
     assert "∂L/∂weight = " in dot
+    assert "∂L/∂weight = " in viz.graph(loss, level="module", formulas=True).to_dot()  # a layer is one operation
     assert "37.6 kB" in dot  # 2·6·28·28 float32
     assert not re.search(r"forward \d", dot)  # nobody measured
 
@@ -356,6 +357,18 @@ def test_wrong_arguments_are_named():
         viz.graph(y, limit=3)
     with pytest.raises(TypeError, match=r"params\['w'\].*float"):
         viz.graph(y, params={"w": 3.0})
+    with pytest.raises(TypeError, match=r"params must be a module or a dict.*got list"):
+        viz.graph(y, params=[y])
+    with pytest.raises(ValueError, match=r"limit must be a whole number of boxes, at least 10, got None"):
+        viz.graph(y, limit=None)
+    with pytest.raises(ValueError, match=r"depth='2'"):
+        viz.graph(y, level="module", depth="2")
+    with pytest.raises(TypeError, match=r"params must be a module or a dict.*got list"):
+        viz.graph(y, params=[y])
+    with pytest.raises(ValueError, match=r"limit must be a whole number of boxes, at least 10, got None"):
+        viz.graph(y, limit=None)
+    with pytest.raises(ValueError, match=r"depth='2'"):
+        viz.graph(y, level="module", depth="2")
 
 
 def test_svg_is_accessible_and_says_what_each_box_is():

@@ -47,10 +47,10 @@ class View:
     def __post_init__(self) -> None:
         if self.level not in ("op", "module"):
             raise ValueError(f'graph: level must be "op" or "module", got {self.level!r}')
-        if self.limit < 10:
-            raise ValueError(f"graph: limit must be at least 10 boxes, got {self.limit}")
-        if self.depth is not None and (self.depth < 1 or self.level == "op"):
-            raise ValueError(f'graph: depth={self.depth}: it counts levels of modules from 1, with level="module"')
+        if not isinstance(self.limit, int) or self.limit < 10:
+            raise ValueError(f"graph: limit must be a whole number of boxes, at least 10, got {self.limit!r}")
+        if self.depth is not None and (not isinstance(self.depth, int) or self.depth < 1 or self.level == "op"):
+            raise ValueError(f'graph: depth={self.depth!r}: it counts levels of modules from 1, with level="module"')
 
 
 class Graph:
@@ -202,8 +202,9 @@ class Graph:
                 yield from _labelled("grad", grad)
             elif box.kind == "parameter" or (box.nodes and (self._walker or record.value)):
                 yield f"grad {NOT_YET}"
-        if view.formulas and box.kind == "operation" and isinstance(box.nodes[0], Function):
-            for law in formula(box.nodes[0]).backward.values():
+        operations = [node for node in box.nodes if isinstance(node, Function)]
+        if view.formulas and len(operations) == 1:
+            for law in formula(operations[0]).backward.values():
                 yield from law.splitlines()
         if view.cost and box.nodes and box.kind in ("operation", "module"):
             yield self._cost(box)
@@ -229,11 +230,11 @@ class Graph:
         Returns:
             What happened; printed it is a few lines, in a notebook the graph with the node marked.
         """
-        return self._walking().step()
+        return replace(self._walking().step(), graph=self)
 
     def back(self) -> Step:
         """Takes the last step back; a leaf's `.grad` is again what it was before."""
-        return self._walking().back()
+        return replace(self._walking().back(), graph=self)
 
     def reset(self) -> Graph:
         """Goes to where no step was made; every leaf's `.grad` is what it was before the first."""

@@ -44,8 +44,11 @@ class Gallery:
             parts.append(f"<h2>{html.escape(section)}</h2>")
             for name, call in [(name, call) for where, name, call in self.shown if where == section]:
                 title = html.escape(name.rpartition(".")[0].replace("_", " "))
-                page = name.endswith(".html")
-                shown = f"open {name}" if page else f'<img src="{name}" alt="{title}">'
+                shown = f'<img src="{name}" alt="{title}">'
+                if name.endswith(".html"):
+                    shown = f"open {name}"
+                elif name.endswith(".txt"):
+                    shown = f"<pre>{html.escape((self.folder / name).read_text(encoding='utf-8'))}</pre>"
                 parts.append(f'<figure><a href="{name}">{shown}</a><figcaption>{title}<br>')
                 parts.append(f"<code>{html.escape(call)}</code></figcaption></figure>")
         path = self.folder / "index.html"
@@ -63,6 +66,8 @@ PAGE = """<!DOCTYPE html>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
 figure {{ margin: 0 0 2.5rem; }}
 img {{ max-width: 100%; max-height: 80vh; border: 1px solid #ddd; }}
+pre {{ overflow-x: auto; }}
+figure a:has(pre) {{ color: inherit; text-decoration: none; }}
 code {{ overflow-wrap: anywhere; }}
 </style>
 <h1>All pictures</h1>
@@ -101,7 +106,11 @@ def graphs(gallery: Gallery, model: nn.Module, image: tcnn.Tensor, label: tcnn.T
         many = many * 0.999
     gallery.add("graph_ten_thousand_operations.svg", "viz.graph(many)", viz.graph(many, params=model).save)
     answer = str(viz.why(model.features.conv1.weight, (0, 0, 2, 2), limit=5))
-    gallery.add("graph_why.txt", "viz.why(weight, (0, 0, 2, 2), limit=5)", lambda path: path.write_text(answer))
+    gallery.add(
+        "graph_why.txt",
+        "viz.why(weight, (0, 0, 2, 2), limit=5)",
+        lambda path: path.write_text(answer, encoding="utf-8"),
+    )
     model.zero_grad()
 
 

@@ -256,6 +256,14 @@ def test_of_very_many_layers_some_are_seen():
     assert seen.scores is None
 
 
+@pytest.mark.parametrize(
+    ("units", "shape"), [(10, (1, 10)), (84, (3, 28)), (120, (4, 30)), (31, (1, 31)), (37, (2, 19))]
+)
+def test_rows_of_neurons_are_of_one_length_if_they_can_be(units, shape):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(1, units))
+    assert look.run(model, np.ones((2, 1, 1, 1))).layers[-1].tiles[0].shape == shape  # a filler looks like a number
+
+
 def test_sizes_are_root_mean_squares():
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     w = model[0].weight.numpy()
@@ -446,6 +454,21 @@ def test_nobody_looks_nothing_is_computed(monkeypatch):
 
     train(dashboard, Ask())
     assert looks == [1, 7, 8, 9, 10, 11, 12, 12]
+
+
+def test_a_page_that_lost_the_training_for_a_moment_learns_the_end():
+    dashboard, answers = viz.Dashboard(), []
+
+    class Ask(Callback):
+        def on_batch_end(self, run):
+            dashboard._answer("/state", "")
+            if run.step == 12:  # as a page does after a question without answer
+                threading.Timer(2.0, lambda: answers.append((dashboard.url, dashboard._answer("/state", "")))).start()
+
+    train(dashboard, Ask())
+    ((url, answer),) = answers
+    assert url is not None  # the server waited
+    assert json.loads(answer)["status"]["state"] == "completed"
 
 
 def test_a_look_is_taken_now_and_then_only(monkeypatch):
@@ -744,13 +767,13 @@ def test_pause_resume_look_and_stop(capsys):
         version = state()["news"]["version"]
         assert json.loads(fetch(f"{url}state?seen={version}"))["news"] is None  # nothing new, nothing sent
         do(do="stop")  # ends a pause, too
-        until(lambda s: s["status"] == {"state": "stopped", "reason": "stopped from the dashboard"})
+        until(lambda s: s["status"] == {"state": "stopped", "reason": "Stop was pressed on the dashboard"})
     finally:
         if dashboard._run is not None:
             dashboard._run.stop("the test failed")
         thread.join(20)
     (history,) = histories
-    assert history.stop_reason == "stopped from the dashboard"
+    assert history.stop_reason == "Stop was pressed on the dashboard"
     assert dashboard.url is None
     with pytest.raises(OSError):
         fetch(url)
@@ -994,6 +1017,20 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
+def enlarged_filters(log):
+    """Rows and columns of the pictures in a file of TensorBoard's."""
+    from tensorboardX.proto import event_pb2
+
+    content, sizes = log.read_bytes(), set()
+    while content:
+        end = 16 + int.from_bytes(content[:8], "little")
+        for value in event_pb2.Event.FromString(content[12 : end - 4]).summary.value:
+            if value.HasField("image"):
+                sizes.add((value.image.height, value.image.width))
+        content = content[end:]
+    return sizes
+
+
 def test_the_ways_to_watch_go_with_out_and_with_resume(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     pytest.importorskip("tensorboardX")
@@ -1004,7 +1041,8 @@ def test_the_ways_to_watch_go_with_out_and_with_resume(tmp_path, monkeypatch):
     assert re.search(r"^dashboard: http://127\.0\.0\.1:\d+/$", first.stdout, re.M)
     where = re.escape(str(Path("run/tensorboard")))
     assert re.search(rf"^TensorBoard +tensorboard --logdir {where}$", first.stdout, re.M)
-    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+    (log,) = (tmp_path / "run" / "tensorboard").iterdir()
+    assert enlarged_filters(log) == {(165, 255)}  # 2 rows and 3 columns of 5×5, 15 times as large
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert not {"live", "dashboard", "port", "tensorboard"} & set(config)
     again = call("train", "--resume", "run", "--live", "--dashboard", "--tensorboard")

@@ -118,6 +118,9 @@ def test_watching_pausing_choosing_and_stopping():
         time.sleep(1.2)
         step = dashboard._run.step
         buttons = page.find_elements(By.CSS_SELECTOR, "#predictions button")
+        assert buttons[4].get_attribute("aria-label").endswith("): see what the layers make of it")
+        assert text(page, "#filters-note") == "Grey is 0, black the most negative, white the most positive weight."
+        assert page.find_element(By.CSS_SELECTOR, "#filters canvas").get_attribute("aria-label") == "6 filters, 5 by 5"
         buttons[4].click()  # also in a pause
         until(lambda: buttons[4].get_attribute("aria-pressed") == "true", "another image")
         assert buttons[0].get_attribute("aria-pressed") == "false"
@@ -140,7 +143,7 @@ def test_watching_pausing_choosing_and_stopping():
         assert stop.text == "Really stop?"
         assert not dashboard._run.stop_reason
         stop.click()
-        ended = "■ training has ended: stopped from the dashboard"
+        ended = "■ training has ended: Stop was pressed on the dashboard"
         until(lambda: text(page, "#status") == ended, "the end")
         assert not stop.is_enabled()
         assert not pause.is_enabled()

@@ -19,8 +19,8 @@ class Names(Observer):
         assert seconds >= 0
         self.seen.append(("applied", operation.name, results[0].item()))
 
-    def started(self, node, dy):
-        self.seen.append(("started", node.name, dy.item()))
+    def started(self, node, dy, total):
+        self.seen.append(("started", node.name, dy.item(), total.item()))
 
     def arrived(self, node, dy, kept):
         self.seen.append(("arrived", node.name, dy.item(), kept))
@@ -45,7 +45,7 @@ def test_an_observer_is_told_everything_in_order(names):
     (x * x).backward()
     assert names.seen == [
         ("applied", "mul", 9.0),
-        ("started", "mul", 1.0),
+        ("started", "mul", 1.0, 1.0),
         ("arrived", "mul", 1.0, False),
         ("finished", "mul"),
         ("handed on", "mul", 0, 3.0, 3.0),
@@ -58,6 +58,16 @@ def test_grad_keeps_nothing_and_says_so(names):
     x = tcnn.tensor(3.0, requires_grad=True)
     tcnn.grad(x * x, x)
     assert names.seen[-1] == ("arrived", "leaf", 6.0, False)
+
+
+def test_a_walk_that_begins_twice_at_a_node_tells_the_sum(names):
+    x = tcnn.tensor(3.0, requires_grad=True)
+    y = x * 2
+    tcnn.grad([y, y], x)
+    assert [told for told in names.seen if told[0] == "started"] == [
+        ("started", "mul", 1.0, 1.0),
+        ("started", "mul", 1.0, 2.0),
+    ]
 
 
 def test_a_base_observer_may_ignore_everything():

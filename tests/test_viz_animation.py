@@ -310,11 +310,30 @@ def test_tensors_on_a_gpu(rng):
         (lambda: viz.animate(rows=[]), ShapeError, "rows=[] must be some of 0 … 2"),
         (lambda: viz.animate().save("conv.mp4"), ValueError, ".html or .gif"),
         (lambda: viz.animate().to_gif("conv.gif", milliseconds=0), ValueError, "milliseconds=0"),
+        (lambda: viz.animate().to_gif("conv.png"), ValueError, "'conv.png': the name must end in .gif"),
     ],
 )
 def test_mistakes_are_explained(make, error, words):
     with pytest.raises(error, match=re.escape(words)):
         make()
+
+
+def test_headlines_leave_out_what_is_as_usual():
+    def title(layer):
+        return viz.animate(layer, np.ones((1, 8, 8))).title
+
+    assert title(nn.MaxPool2d(2)) == "MaxPool2d(kernel_size=2, stride=2)"
+    assert title(nn.LPPool2d(2, 2)) == "LPPool2d(norm_type=2, kernel_size=2)"
+    assert title(nn.MaxPool2d(3, 2, (1, 0), ceil_mode=True)) == (
+        "MaxPool2d(kernel_size=3, stride=2, padding=(1, 0), ceil_mode=True)"
+    )
+
+
+def test_the_legend_says_what_the_mark_of_a_step_is():
+    pool = viz.animate(nn.MaxPool2d(2), np.ones((1, 2, 2)))
+    assert pool.board("forward").now == "written in this step"
+    assert pool.board("backward").now == "dy of this step"  # which is read, not written; and there are no weights
+    assert "dweight" in viz.animate().board("backward").now
 
 
 def test_the_page_is_one_file_without_addresses_and_escapes_its_texts(tmp_path):

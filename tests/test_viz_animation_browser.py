@@ -122,6 +122,10 @@ def test_predict_first_hides_the_answer_until_it_is_asked_for(tmp_path):
         assert driver.execute_script(TABLES)["output: y, channel 0"][0] == ["?", ""]
         assert not driver.find_elements("css selector", "#board .winner")
         assert "max(" not in text(driver, "lines")
+        assert text(driver, "now").endswith("written in this step")
+        driver.find_element("css selector", "[data-direction=backward]").click()
+        assert text(driver, "now").endswith("dy of this step")
+        driver.find_element("css selector", "[data-direction=forward]").click()
         press(driver, Keys.ARROW_RIGHT)
         assert text(driver, "say").endswith("largest 5 at row 1, column 1")
         assert text(driver, "count") == "1 / 4"
@@ -170,6 +174,8 @@ def test_two_in_one_notebook_do_not_disturb_one_another(tmp_path):
     with chromium() as driver:
         open_file(driver, tmp_path / "notebook.html")
         counts = []
+        widths = "return [document.body, ...document.querySelectorAll('iframe')].map((one) => one.offsetWidth)"
+        assert len(set(driver.execute_script(widths))) == 1  # with its border: no scroll bar below it
         for number_of_clicks, frame in enumerate(driver.find_elements("css selector", "iframe")):
             driver.switch_to.frame(frame)
             for _ in range(number_of_clicks):

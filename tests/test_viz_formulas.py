@@ -26,6 +26,7 @@ from tinygrad_cnn.kernels.reference.pool import covering, spread
 from tinygrad_cnn.shapes import Window
 from tinygrad_cnn.viz.formulas import FORMULAS, equations, formula
 from tinygrad_cnn.viz.notation import fill_in, pretty
+from tinygrad_cnn.viz.reading import Reading
 
 ABSTRACT = (ops.Broadcast, ops.Selection, ops.Conv, ops.ConvTranspose, ops.Normalise)
 OPERATIONS = [
@@ -722,6 +723,35 @@ def test_operations_of_your_own_are_read():
     }
     assert formula(Own()).backward == {"x": "∂L/∂x = ∂L/∂y · y · 10"}, "not that of exp"
     assert formula(Own()).words == ""
+
+
+class Doubling(Function):
+    def forward(self, x):
+        x = x * x + x
+        x = x * x + x
+        x = x * x + x
+        x = x * x + x
+        x = x * x + x
+        x = x * x + x
+        x = x * x + x
+        x = x * x + x
+        return x * x + x
+
+    def backward(self, dy):
+        return dy
+
+
+def test_expressions_that_grow_with_every_line_are_given_up():
+    with pytest.raises(ValueError, match="too long"):
+        Reading(Doubling.forward)
+    x = tcnn.tensor(0.1, requires_grad=True)
+    assert formula(tcnn.apply(Doubling(), x).node).forward == "y = doubling(x)"
+
+
+def test_a_bias_has_no_groups():
+    x, weight, bias = (tcnn.ones(*shape, requires_grad=True) for shape in ((1, 4, 5, 5), (6, 2, 3, 3), (6,)))
+    laws = formula(tcnn.functional.conv2d(x, weight, bias, groups=2).node).backward
+    assert [law.endswith("in each of 2 groups") for law in laws.values()] == [True, True, False]
 
 
 def test_what_cannot_be_read_is_named():

@@ -363,12 +363,6 @@ def test_wrong_arguments_are_named():
         viz.graph(y, limit=None)
     with pytest.raises(ValueError, match=r"depth='2'"):
         viz.graph(y, level="module", depth="2")
-    with pytest.raises(TypeError, match=r"params must be a module or a dict.*got list"):
-        viz.graph(y, params=[y])
-    with pytest.raises(ValueError, match=r"limit must be a whole number of boxes, at least 10, got None"):
-        viz.graph(y, limit=None)
-    with pytest.raises(ValueError, match=r"depth='2'"):
-        viz.graph(y, level="module", depth="2")
 
 
 def test_svg_is_accessible_and_says_what_each_box_is():

@@ -124,6 +124,11 @@ def test_learning_curves_with_the_learning_rate():
     loss, accuracy, rate = plot.learning_curves(History(RECORDS), lr=True).axes
     assert (rate.get_ylabel(), rate.get_yscale()) == ("learning rate", "log")
     assert rate.get_lines()[0].get_ydata().tolist() == [0.1, 0.1]
+    assert rate.get_legend() is None
+    runs = {"SGD": History(RECORDS), "Adam": History(RECORDS)}
+    rate = plot.learning_curves(runs, lr=True).axes[-1]
+    assert [text.get_text() for text in rate.get_legend().get_texts()] == ["SGD", "Adam"]
+    assert {line.get_linestyle() for line in rate.get_lines()} == {"-"}  # dashes are for training
 
 
 @pytest.mark.parametrize("wrong", [{"against": "steps"}, {"smooth": 1.0}, {"smooth": -0.1}])
@@ -270,6 +275,12 @@ def test_long_names_make_wider_tiles_and_are_shortened():
     for a in boxes:
         assert not any(a is not b and a.overlaps(b) for b in boxes)
     assert_drawn(figure)
+
+
+@pytest.mark.parametrize("label", [2, -1])
+def test_a_class_without_a_name_is_an_error_not_another_name(label):
+    with pytest.raises(ValueError, match=f"no name for class {label} in classes, which has 2; give one for each"):
+        plot.misclassified(np.zeros((1, 1, 2, 2)), [label], [0], classes=["cat", "dog"])
 
 
 def test_misclassified_without_mistakes_says_so():

@@ -165,6 +165,25 @@ def test_attributions_draw_their_numbers():
     assert shown.get_extent() == [-0.5, 5.5, 8.0, 0.0]
 
 
+def test_a_map_of_zeros_says_so():
+    model = nn.Sequential({"conv": nn.Conv2d(1, 1, 1, bias=False), "pool": nn.GlobalAvgPool2d(), "flat": nn.Flatten()})
+    model.load_state_dict({"conv.weight": [[[[-1.0]]]]})  # nothing is active where the pixels are positive
+    figure = plot.grad_cam(model, np.array([[[[1.0, 2.0]]], [[[-1.0, 2.0]]]]))
+    assert [axes.get_xlabel() for axes in figure.axes[2:4]] == ["0 everywhere", ""]
+    assert_drawn(figure)
+
+
+def test_pictures_and_their_maps_stay_together():
+    model = nn.Sequential(nn.Conv2d(1, 3, 1), nn.GlobalAvgPool2d(), nn.Flatten())
+    figure = plot.saliency(model, np.ones((3, 1, 9, 30)))
+    figure.draw_without_rendering()
+    (above, below), colours = (figure.axes[0], figure.axes[3]), figure.axes[6]
+    for axes in (above, below):
+        axes.apply_aspect()
+    gap = above.get_position().y0 - below.get_position().y1
+    assert gap < 0.2 * colours.get_position().height
+
+
 def test_attributions_name_the_class_and_say_when_images_are_left_out():
     model, names = net(), ["cat", "dog", "fish", "a very long name of a sulphur-crested cockatoo"]
     figure = plot.saliency(model, BANK, y=3, classes=names)
@@ -242,6 +261,8 @@ def test_receptive_fields_are_frames_around_the_pixels():
         "features.conv1 at row 6, column 22: 5×5 pixels": [19.5, 3.5, 24.5, 8.5],
     }
     assert list(frames(right)) == list(frames(left))[1:]
+    small, large = left.patches
+    assert small.get_zorder() > large.get_zorder()  # dashes over the solid line
     (low, high), (bottom, top) = left.get_xlim(), left.get_ylim()
     assert low <= -0.5
     assert high >= 29.5
@@ -294,6 +315,7 @@ def test_histograms_over_the_training_are_heat_maps():
     assert (first[:28] == 0).all()
     assert first[30] == pytest.approx(1)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step", "weight w")
+    assert axes.get_xlim() == (1, 21)
     assert "steps 1 to 21" in figure.get_suptitle()
     assert_drawn(figure)
 
@@ -312,6 +334,16 @@ def test_dead_units_and_vanishing_gradients_are_told():
         ("dead: 10%", (0, 1)),
         ("rms 1e-02", (-9, -1)),
     ]
+
+
+def test_a_few_tiny_gradients_do_not_flatten_the_others():
+    def shown(*found):
+        return plot.histograms(found, ["gradients"]).axes[0].get_xlim()
+
+    tiny = {"counts": (1, *[0] * 18, 50), "low": -20, "high": 0}
+    assert shown(made(1, "fc", "gradients", rms=0.1, **tiny)) == (-10, 0)
+    vanished = made(1, "conv", "gradients", -16, -14, rms=1e-15)
+    assert shown(made(1, "fc", "gradients", rms=0.1, **tiny), vanished) == (-17, 0)
 
 
 KINDS = training.histograms.KINDS
@@ -359,8 +391,8 @@ def test_regions_are_the_networks_classes():
     assert (left, right, bottom, top) == pytest.approx((-0.2, 2.2, -0.2, 1.2))
     x, y = np.meshgrid(np.linspace(left, right, 50), np.linspace(bottom, top, 50))
     np.testing.assert_array_equal(image.get_array(), (y > x).astype(int))
-    assert figure.get_suptitle() == "2 of 3 points on the right side (66.7%)"
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["below", "above", "wrong side"]
+    assert figure.get_suptitle() == "2 of 3 points classified right (66.7%)"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["below", "above", "misclassified"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x₀", "x₁")
     assert_drawn(figure)
 

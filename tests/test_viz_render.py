@@ -120,3 +120,11 @@ def test_a_renderer_that_hangs_or_is_gone_is_an_error(graph, monkeypatch):
     monkeypatch.setattr(render.subprocess, "run", hang)
     with pytest.raises(viz.RenderError, match="limit=100"):
         graph.to_svg()
+
+
+def test_where_each_layer_uses_all_before_it_the_picture_comes_all_the_same(monkeypatch):
+    monkeypatch.setattr(render, "TIMEOUT_SECONDS", 15.0)
+    results = [tcnn.tensor([1.0], requires_grad=True)]
+    for _ in range(25):
+        results.append(tcnn.cat(results).sum().reshape(1))
+    assert tcnn.viz.graph(results[-1]).to_svg().count('class="edge"') == 375

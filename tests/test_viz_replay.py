@@ -180,6 +180,62 @@ def test_a_very_long_chain_is_one_page_in_seconds():
     assert array_of(data, data["frames"][-1]["total"]).tobytes() == w.grad.tobytes()
 
 
+def test_a_very_wide_graph_is_a_small_page():
+    leaves = {f"w{i}": tcnn.tensor([float(i)], requires_grad=True) for i in range(2500)}
+    with viz.record(leaves) as tape:
+        sum((w * w for w in leaves.values()), tcnn.tensor([0.0])).sum().backward()
+    text = tape.to_html()
+    assert len(text.encode("utf-8")) < 2_000_000
+    data = data_of(text)
+    assert sum(frame.get("count", 0) for frame in data["frames"]) == len(tape.events)
+    named = {entry["name"]: i for i, entry in enumerate(data["entries"])}
+    for name in [box.title for box in tape.graph().boxes if box.kind == "parameter"]:
+        assert array_of(data, final_gradient(data, named[name])).tolist() == leaves[name].grad.tolist()
+
+
+def test_frames_that_stand_for_many_events_have_all_their_gradients(monkeypatch):
+    monkeypatch.setattr(replay, "FRAMES", 30)
+    model, tape = lenet()
+    data = data_of(tape.to_html(level="module", depth=1))
+    assert len(data["frames"]) < 30
+    for name, parameter in model.named_parameters():
+        (e,) = [i for i, entry in enumerate(data["entries"]) if entry["name"] == name]
+        assert array_of(data, final_gradient(data, e)).tobytes() == parameter.grad.tobytes()
+
+
+def final_gradient(data, e):
+    """What the page shows at the end: of the last frame that knows a gradient."""
+    totals = [
+        dict([(frame["node"], frame["total"]), *frame.get("also", [])]) for frame in data["frames"] if "total" in frame
+    ]
+    return [known[e] for known in totals if e in known][-1]
+
+
+def test_a_hook_has_a_frame_of_its_own():
+    w = tcnn.tensor([1.0, 2.0], requires_grad=True)
+    w.register_hook(lambda dy: dy * 10)
+    with viz.record() as tape:
+        (w * 3).sum().backward()
+    data = data_of(tape.to_html())
+    assert [frame["phase"] for frame in data["frames"]][-3:] == ["backward", "hooked", "kept"]
+    assert [array_of(data, frame["total"]).tolist() for frame in data["frames"][-3:]] == [[3, 3], [30, 30], [30, 30]]
+
+
+def test_half_a_character_in_a_name_does_not_break_the_page():
+    class Odd(tcnn.Function):
+        name = "odd\udc80"
+
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, dy):
+            return dy
+
+    with viz.record() as tape:
+        tcnn.apply(Odd(), tcnn.tensor([1.0], requires_grad=True)).sum().backward()
+    assert "odd?" in tape.to_html()
+
+
 def test_without_a_recording_there_is_nothing_to_play_but_gradients_are_shown():
     w = tcnn.tensor([1.0, 2.0], requires_grad=True)
     loss = (w * w).sum()

@@ -285,6 +285,49 @@ def test_scalars_accumulate_in_front_of_the_readers_eyes(browser, tmp_path):
     assert_quiet(browser)
 
 
+def test_a_hook_is_shown(browser, tmp_path):
+    w = tcnn.tensor([1.0, 2.0], requires_grad=True)
+    w.register_hook(lambda dy: dy * 10)
+    with viz.record() as tape:
+        loss = (w * 3).sum()
+        loss.backward()
+    assert viz.graph(loss).tape is tape
+    viz.graph(loss, params={"w": w}).to_html(tmp_path / "x.html")
+    open_file(browser, tmp_path / "x.html")
+    go(browser, last(browser) - 1)
+    assert find(browser, "#say").text.endswith("a hook makes the gradient of w [30, 30]")
+    assert "hung a hook on it" in find(browser, "#panel").text
+    go(browser, last(browser))
+    assert "from before" not in find(browser, "#panel").text
+    assert browser.execute_script("return [...replay.gradient('w')]") == [30, 30] == w.grad.tolist()
+    assert_quiet(browser)
+
+
+def frames_without_pieces(page):
+    """Those of many events at once that write a sum, of which they do not know all pieces."""
+    return page.execute_script("""
+        const isWrong = (frame) => frame.count > 1 && find("panel").querySelector(".chain");
+        return replay.frames.filter((frame, i) => { replay.go(i); return isWrong(frame); });
+    """)
+
+
+def test_frames_for_many_events_end_with_the_gradients_of_backward(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_cnn.viz.replay.FRAMES", 10)
+    model = nn.Sequential(nn.Sequential(nn.Linear(3, 3), nn.Tanh()), nn.Linear(3, 2))
+    with viz.record() as tape:
+        model(tcnn.ones(2, 3)).sum().backward()
+    tape.to_html(tmp_path / "x.html", level="module", depth=1)
+    open_file(browser, tmp_path / "x.html")
+    for i in range(last(browser) + 1):
+        go(browser, i)
+    assert frames_without_pieces(browser) == []
+    for name, parameter in model.named_parameters():
+        assert (
+            browser.execute_script("return [...replay.gradient(arguments[0])]", name) == parameter.grad.ravel().tolist()
+        )
+    assert_quiet(browser)
+
+
 def test_names_are_text(browser, tmp_path):
     w = tcnn.tensor([1.0, 2.0], requires_grad=True)
     with viz.record() as tape:

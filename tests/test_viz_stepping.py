@@ -144,6 +144,42 @@ def test_a_gradient_that_needs_a_start_and_a_graph_that_is_gone():
         tape.graph().step()
 
 
+def test_an_error_in_backward_takes_all_steps_back():
+    class Broken(tcnn.Function):
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, dy):
+            raise ZeroDivisionError
+
+    x, y = tcnn.tensor(3.0, requires_grad=True), tcnn.tensor(2.0, requires_grad=True)
+    x.grad = 5.0
+    broken = tcnn.apply(Broken(), y)
+    broken.retain_grad()
+    g = viz.graph(broken + x * 4)
+    for _ in range(2):  # the second time it begins anew, and does not say that it is done
+        with pytest.raises(ZeroDivisionError):
+            g.run()
+        assert (x.grad, y.grad, broken.grad) == (5, None, None)
+        assert str(g.back()).startswith("no step")
+
+
+def test_a_gradient_that_a_hook_replaces():
+    x = tcnn.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    x.register_hook(lambda dy: dy * 10)
+    y.register_hook(lambda dy: dy + 1)
+    y.register_hook(lambda dy: None)
+    g = viz.graph(y.sum(), params={"x": x})
+    told = [str(g.step()) for _ in range(4)]
+    assert x.grad.tolist() == [60, 60]
+    assert str(g.grad(g.boxes[0])) == "[60, 60]"
+    assert told[2].splitlines()[0].startswith("step 3 of 4, back through mul")
+    assert told[2].splitlines()[1] == "  grad of mul = [2, 2], made by a hook"
+    assert told[3].splitlines()[1:] == ["  grad of x = [60, 60], made by a hook", "  .grad of x = [60, 60]"]
+    assert str(g.back().graph.grad(g.boxes[0])) == "[6, 6]"
+
+
 def test_inputs_that_get_no_gradient_have_no_step():
     class Half(tcnn.Function):
         def forward(self, x, y):
@@ -156,6 +192,15 @@ def test_inputs_that_get_no_gradient_have_no_step():
     g = viz.graph(tcnn.apply(Half(), x, y)).run()
     assert (x.grad, y.grad) == (1, None)
     assert str(g.step()) == "all 3 steps are made; back() takes one back, reset() all"
+
+
+def test_a_step_is_drawn_in_the_view_that_made_it():
+    whole = viz.graph(models.LeNet5()(tcnn.ones(1, 1, 28, 28)).sum(), level="module", depth=1)
+    whole.step()
+    inside = whole.open("features")
+    assert inside.step().graph is inside
+    assert inside.back().graph is inside
+    assert whole.back().graph is whole
 
 
 def test_steps_continue_in_another_view():

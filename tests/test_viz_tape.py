@@ -15,7 +15,8 @@ from tinygrad_cnn import functional as F
 from tinygrad_cnn import models, nn, optim, random, viz
 from tinygrad_cnn.function import GraphError
 from tinygrad_cnn.observe import observer
-from tinygrad_cnn.viz.numbers import KEPT, SAMPLE, numbers
+from tinygrad_cnn.viz import tape as tape_module
+from tinygrad_cnn.viz.numbers import KEPT, SAMPLE, numbers, short
 from tinygrad_cnn.viz.tape import tape_with
 
 
@@ -141,6 +142,51 @@ def test_recordings_nest():
     assert (len(outer.events), len(inner.events)) == (2, 1)
 
 
+def test_recordings_that_are_gone_are_forgotten():
+    for _ in range(50):
+        with viz.record():
+            pass
+    with viz.record() as tape:
+        pass
+    assert tape_module._tapes[-1]() is tape
+    assert len([each for each in tape_module._tapes if each() is None]) <= 1
+
+
+def test_a_hook_that_replaces_a_gradient_is_an_event():
+    x = tcnn.tensor([1.0, 2.0], requires_grad=True)
+    with viz.record() as tape:
+        y = x * 3
+        y.register_hook(lambda dy: dy * 2)
+        y.register_hook(lambda dy: None)
+        x.register_hook(lambda dy: None)  # only looks
+        y.sum().backward()
+    hooked = [event for event in tape.events if event.phase == "hooked"]
+    assert [(event.node, event.total.array.tolist()) for event in hooked] == [(y.node, [2, 2])]
+    assert tape.events[tape.events.index(hooked[0]) + 1].dx.array.tolist() == [6, 6]
+
+
+def test_a_pass_that_begins_twice_at_a_node():
+    x = tcnn.tensor([1.0, 2.0], requires_grad=True)
+    with viz.record() as tape:
+        y = (x * x).sum()
+        tcnn.grad([y, y], x, [2.0, 3.0])
+    starts = [event for event in tape.events if event.phase == "backward" and event.sender is None]
+    assert [(str(event.dx), str(event.total)) for event in starts] == [("2", "2"), ("3", "5")]
+    assert not any(event.phase == "hooked" for event in tape.events)
+
+
+def test_a_recording_around_a_whole_training_keeps_what_was_saved_of_the_last_passes_only(monkeypatch):
+    monkeypatch.setattr("tinygrad_cnn.viz.tape.MOST_BYTES", 50_000)
+    x = tcnn.ones(40, 40, requires_grad=True)
+    with viz.record() as tape:
+        for _ in range(50):
+            (x * x).exp().sum().backward()
+    held = [node for node, record in tape.records.items() if record.saved]
+    assert len(held) < 20
+    assert tape.events[-1].sender is None
+    assert tape.why(x, (0, 0)).count == 2  # the last pass is whole
+
+
 def test_the_newest_recording_that_is_held_is_found():
     x = tcnn.tensor(1.0, requires_grad=True)
     with viz.record() as first:
@@ -240,6 +286,10 @@ def test_numbers_that_are_not_finite_are_counted_and_left_out_of_statistics():
     assert str(numbers(np.full(100, np.nan))) == "mean nan, std nan, norm 0, 100 not finite"
     assert str(numbers(np.zeros((0, 3)))) == "[]"
     assert numbers(tcnn.tensor([True, False])).lines() == ["[1, 0]"]
+
+
+def test_five_digits_before_the_point_are_rounded_with_an_exponent():
+    assert [short(v) for v in (9999.4, 12345.6, -99999.6, 1234.56)] == ["9999", "1.235e4", "−1e5", "1235"]
 
 
 def test_a_recording_does_not_grow_without_bounds(monkeypatch):

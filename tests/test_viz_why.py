@@ -436,6 +436,21 @@ def test_hooks_are_not_called_but_noticed():
     assert "The recorded gradient is 30, the sum of all paths 3: hooks may have" in str(answer)
 
 
+def test_a_backward_that_has_no_gradient_for_one_of_its_inputs():
+    class Scaled(tcnn.Function):
+        def forward(self, x, scale):
+            self.save(scale=scale)
+            return x * scale
+
+        def backward(self, dy):
+            return dy * self.saved.scale if self.needs.x else None, None
+
+    x, scale = wanting([1.0, 2.0]), wanting([3.0, 4.0])
+    loss = (tcnn.apply(Scaled(), x, scale) * scale).sum()
+    assert why(x, 1, loss).value == 16.0
+    assert why(scale, 1, loss).value == 8.0  # along the other way
+
+
 def test_factors_are_asked_in_float64():
     x, weight = wanting(noise(2, 3, 6, 6).numpy(), "float32"), wanting(noise(4, 3, 3, 3).numpy(), "float32")
     answer = why(weight, (1, 2, 1, 1), F.conv2d(x, weight, padding=1).sum(), limit=EVERYTHING)
@@ -536,6 +551,18 @@ def test_errors():
         why(wanting(1.0), (), loss)
     with pytest.raises(ValueError, match="limit=0"):
         why(x, (0, 0), loss, limit=0)
+
+
+def test_wrong_arguments_are_named():
+    x = wanting([1.0])
+    with pytest.raises(TypeError, match=r"tensor must be a Tensor, got int"):
+        why(3)
+    with pytest.raises(TypeError, match=r"loss must be a Tensor, got float"):
+        why(x, 0, 3.0)
+    with pytest.raises(ValueError, match=r"limit=1.5 paths; give a whole number"):
+        why(x, 0, x * 1, limit=1.5)
+    with pytest.raises(IndexError, match=r"shape \(0, 3\); it has no numbers"):
+        why(tcnn.zeros(0, 3, requires_grad=True), (0, 0), x * 1)
 
 
 def test_after_backward_without_a_recording():

@@ -240,7 +240,7 @@ def steps_back(
     for node, dy in roots:
         gradients.add(node, dy)
         if watcher:
-            watcher.started(node, dy)
+            watcher.started(node, dy, gradients.arrays[node])
     order = kernels.toposort(roots[0][0] if len(roots) == 1 else _Join(roots))
     if wanted:
         order = _leading_to(wanted, order)

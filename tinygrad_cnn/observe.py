@@ -22,8 +22,8 @@ class Observer:
     def applied(self, operation: Function, inputs: Sequence[Any], results: Sequence[Any], seconds: float) -> None:
         """An operation ran forward: on these tensors (or numbers, or None), with these results."""
 
-    def started(self, node: Node, dy: Array) -> None:
-        """A walk back begins at this node with this gradient."""
+    def started(self, node: Node, dy: Array, total: Array) -> None:
+        """A walk back begins at this node with this gradient; `total` is more if it begins there several times."""
 
     def arrived(self, node: Node, dy: Array, kept: bool) -> None:
         """The gradient of a node is complete, and was added to its `.grad` if `kept`; it is about to be handed on."""

@@ -114,7 +114,7 @@ def some_images(shape: tuple[int, ...], count: int) -> tuple[str, np.ndarray, np
     except (ImportError, data.DataError):
         digits = None
     if digits is not None and digits[0][0].shape == tuple(shape) and count <= len(digits):
-        images, labels = digits.get_batch(range(count))
+        images, labels = digits.get_batch(np.arange(count))
         return many(count, "digit"), images, labels
     generator = random.Generator(0)
     images = generator.normal((count, *shape)).astype("float32")

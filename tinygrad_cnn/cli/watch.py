@@ -95,5 +95,5 @@ class Watch:
             return [line]
         from tinygrad_cnn.viz.dashboard import look
 
-        pictures = {"filters": lambda run: look.mosaic(look.filters(run.model))}
+        pictures = {"filters": lambda run: look.enlarged(look.mosaic(look.filters(run.model)))}
         return [training.TensorBoard(run / LOG, images=pictures), line]

@@ -31,6 +31,10 @@ ACTIVE = {"penwidth": "4", "color": "#d55e00"}
 MOVING = {"color": "#d55e00", "penwidth": "2.5", "fontcolor": "#a04000"}
 FONT = "Helvetica,Arial,sans-serif"
 
+# Boxes that all arrows together pass by; beyond, as where each layer uses all before it, a careful layout with labels
+# takes Graphviz minutes, and nobody could follow the arrows by their labels.
+CROWDED = 4_000
+
 
 def to_dot(
     boxes: Sequence[Box],
@@ -54,6 +58,9 @@ def to_dot(
 
     picture = Digraph("computation")
     picture.attr(rankdir="TB", nodesep="0.3", ranksep="0.32", fontname=FONT, bgcolor="white", pad="0.15")
+    crowded = sum(abs(arrow.target - arrow.source) for arrow in arrows) > CROWDED
+    if crowded:
+        picture.attr(splines="line", nslimit="0.1", nslimit1="0.1", mclimit="0.1")
     if caption:
         picture.attr(labelloc="t", fontsize="12", label=_caption(boxes, caption))
     picture.attr("node", fontname=FONT, fontsize="12", margin="0.14,0.03", height="0.3", fontcolor="#111111")
@@ -67,7 +74,7 @@ def to_dot(
         picture.node(f"n{i}", _label(box, lines[i] if lines else ()), id=f"n{i}", **style)
     sides = _sides(boxes, arrows)
     for k, arrow in enumerate(arrows):
-        source, target, label = f"n{arrow.source}", f"n{arrow.target}", _arrow_label(arrow)
+        source, target, label = f"n{arrow.source}", f"n{arrow.target}", "" if crowded else _arrow_label(arrow)
         look = {"label": label, "id": f"a{k}"}
         moving = (arrow.source, arrow.target) in moves
         if moving:

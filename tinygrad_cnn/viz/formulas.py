@@ -333,7 +333,7 @@ def _lines(wanted: list[str], known: dict[str, str], names: dict[str, str], said
 
 def _aside(operation: Function, shape: tuple[int, ...]) -> str:
     """What no equation says: which sums broadcasting adds, and how channels are grouped."""
-    if getattr(operation, "groups", 1) != 1 and isinstance(operation, (ops.Conv, ops.ConvTranspose)):
+    if isinstance(operation, (ops.Conv, ops.ConvTranspose)) and operation.groups != 1 and len(shape) > 1:
         return f", in each of {operation.groups} groups"
     whole = operation.shape
     if isinstance(operation, ops.MatMul):  # a vector is a matrix of one row or column

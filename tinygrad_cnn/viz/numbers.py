@@ -112,8 +112,8 @@ def short(number: Any, digits: int = 4) -> str:
         return str(value).replace("-", "−")
     if value == int(value) and abs(value) < 1e6:
         text = str(int(value))
-    elif 1e-3 <= abs(value) < 1e5:
-        text = f"{value:.{digits}g}"
+    elif abs(value) >= 1e-3 and "e" not in (plain := f"{value:.{digits}g}"):
+        text = plain
     else:
         head, _, exponent = f"{value:.{digits - 1}e}".partition("e")
         text = f"{head.rstrip('0').rstrip('.')}e{int(exponent)}"

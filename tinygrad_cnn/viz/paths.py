@@ -187,7 +187,14 @@ class Paths:
 
         def ask(dy: np.ndarray) -> list[np.ndarray]:
             with backend.activate():
-                sent = again.gradients(backend.readonly(backend.asarray(dy.reshape(operation.shape))))
+                whole = backend.readonly(backend.asarray(dy.reshape(operation.shape)))
+                try:
+                    sent = again.gradients(whole)
+                except (
+                    GraphError
+                ):  # a backward of one's own may have no gradient but for inputs that were not asked for
+                    again.needs = operation.needs
+                    sent = again.gradients(whole)
             sizes = {i: math.prod(parent.shape) for i, parent in enumerate(operation.parents) if parent is not None}
             return [np.zeros(sizes[i]) if sent[i] is None else np.ravel(to_numpy(sent[i])) for i in indices]
 

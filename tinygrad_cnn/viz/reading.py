@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
+LONGEST = 500  # parts of an expression; names that stand for expressions with names … double with every line
 MODULES = {"self", "np", "numpy", "xp", "cp", "cupy", "math", "kernels"}
 
 
@@ -25,7 +26,7 @@ class Reading(ast.NodeTransformer):
         saved: What was saved.
 
     Raises:
-        ValueError: The code has branches or loops, or does not return anything.
+        ValueError: The code has branches or loops, is long, or does not return anything.
         OSError: There is no source.
     """
 
@@ -55,6 +56,8 @@ class Reading(ast.NodeTransformer):
             for place, part in pairs:
                 if not isinstance(place, ast.Name):
                     raise ValueError("not a simple assignment")
+                if sum(1 for _ in ast.walk(part)) > LONGEST:
+                    raise ValueError("too long to be shown")
                 self.known[place.id] = part
         elif isinstance(line, ast.Expr) and isinstance(line.value, (ast.Call, ast.Constant)):
             if isinstance(line.value, ast.Call) and ast.unparse(line.value.func) == "self.save":

@@ -17,7 +17,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 BYTES = 1_900_000  # a page can be sent by mail
 FRAMES = 1_500  # with more events, those that follow each other inside one box are one frame
+FEWER = 500  # of still more, so many and the last of each box
 PLACES = ("value not computed yet", "grad not computed yet")  # the page writes numbers over them
 
 Key = Node | tuple[Node, int]  # data has no node: the operation it enters, and as which input
@@ -85,13 +86,13 @@ class Script:
         self.sources: dict[str, list[dict[str, str]]] = {}
         events = self._events()
         self.sent: dict[Node, dict[int, Numbers | None]] = {}  # operation → what it handed each input
-        for event, _ in events:
+        for event in chain.from_iterable(events):
             if event.sender is not None:
                 self.sent.setdefault(event.sender, {})[event.index] = event.dx
-        self.backward = any(event.phase != "forward" for event, _ in events)
+        self.backward = any(event.phase != "forward" for *_, event in events)
         self.numbers = {key: i for i, key in enumerate(self._keys(events))}  # of entries
         self.entries = [self._data(*key) if isinstance(key, tuple) else self._node(key) for key in self.numbers]
-        self.frames = [self._frame(*event) for event in events]
+        self.frames = [self._frame(*group) for group in events]
 
     def data(self, room: int) -> str:
         """All of it as JSON of at most so many bytes, if that can be done; safe inside a script element."""
@@ -112,8 +113,8 @@ class Script:
 
     # ---- what happens
 
-    def _events(self) -> list[tuple[Event, int]]:
-        """What happened to nodes of this graph in its last pass, and how many events each frame stands for."""
+    def _events(self) -> list[list[Event]]:
+        """What happened to nodes of this graph in its last pass; a frame stands for some events and shows the last."""
         if self.tape is None:
             return []
         nodes = set(topological(self.graph.root))
@@ -123,28 +124,42 @@ class Script:
         if any(event.node is self.graph.root for event in last):
             events += last
         if len(events) <= FRAMES:
-            return [(event, 1) for event in events]
-        groups = groupby(events, lambda event: (event.phase, self.graph.place.get(event.node, -1)))
-        return [(group[-1], len(group)) for group in (list(found) for _, found in groups)]
+            return [[event] for event in events]
 
-    def _frame(self, event: Event, count: int) -> dict[str, Any]:
+        def where(event: Event) -> tuple[bool, int]:
+            return event.phase == "forward", self.graph.place.get(event.node, -1)
+
+        groups = [list(found) for _, found in groupby(events, where)]
+        if len(groups) <= FRAMES:
+            return groups
+        ends = {where(group[-1]): i for i, group in enumerate(groups)}
+        told = sorted({*ends.values(), *range(0, len(groups), len(groups) // FEWER)})
+        return [list(chain.from_iterable(groups[before + 1 : i + 1])) for before, i in pairwise([-1, *told])]
+
+    def _frame(self, *events: Event) -> dict[str, Any]:
+        *others, event = events
         sender = event.sender
-        worth = Worth.GRADIENT if isinstance(event.node, Function) else Worth.RESULT
-        frame = {"phase": event.phase, "node": self.numbers[event.node], "count": count}
+        frame: dict[str, Any] = {"phase": event.phase, "node": self.numbers[event.node], "count": len(events)}
         if event.phase != "forward":
-            frame["total"] = self.store.add(event.total, worth)
+            frame["total"] = self._total(event)
+            also = {self.numbers[e.node]: e for e in others if e.total and e.node in self.numbers}
+            also.pop(frame["node"], None)
+            frame |= {"also": [[entry, self._total(e)] for entry, e in also.items()]} if also else {}
             frame["dx"] = self.store.add(event.dx, Worth.GRADIENT)
             if isinstance(sender, Function) and sender in self.numbers:
                 frame |= {"from": self.numbers[sender], "input": sender.input_name(event.index)}
         return frame
 
+    def _total(self, event: Event) -> int | None:
+        return self.store.add(event.total, Worth.GRADIENT if isinstance(event.node, Function) else Worth.RESULT)
+
     # ---- what has a value
 
-    def _keys(self, events: Sequence[tuple[Event, int]]) -> Iterator[Key]:
+    def _keys(self, events: Sequence[Sequence[Event]]) -> Iterator[Key]:
         """All nodes and data, in topological order; of very many, those in frames or shown by boxes."""
         nodes = topological(self.graph.root)
         if len(nodes) > FRAMES:
-            told = {node for event, _ in events for node in (event.node, event.sender)}
+            told = {node for *_, event in events for node in (event.node, event.sender)}
             told |= {box.nodes[-1] for scene in self.scenes for box in scene.boxes if box.nodes}
             nodes = [node for node in nodes if node in told]
         for node in nodes:
@@ -316,7 +331,8 @@ def _names(equation: str) -> set[str]:
 
 
 def _json(known: Any) -> str:
-    return json.dumps(known, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(known, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace").decode("utf-8")  # half a character of a name, which no file can hold
 
 
 def _part(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,11 @@ class Step:
             return f"at the start: no gradient was computed, {self.total} steps are to come"
         if not self.events:
             return f"step {self.number} of {self.total}: nothing flows on"
-        event = self.events[0]
+        event = next((event for event in self.events if event.phase != "hooked"), self.events[0])
         if event.phase == "kept":
             done = f": {self._name(event.node)} has its whole gradient and adds it to .grad"
+        elif event.phase == "hooked":
+            done = f": a hook changes the gradient of {self._name(event.node)}"
         elif event.sender is None:
             done = f": the gradient of {self._name(event.node)} with respect to itself"
         else:
@@ -70,7 +73,8 @@ class Step:
                 indent = "    "
             what = f"{'.' if event.phase == 'kept' else ''}grad of {self._name(event.node)}"
             first = event.dx is None or event.dx is event.total
-            lines.append(f"{indent}{what} {f'= {event.total}' if first else f'+= {event.dx}, now {event.total}'}")
+            hook = ", made by a hook" if event.phase == "hooked" else ""
+            lines.append(f"{indent}{what} {f'= {event.total}{hook}' if first else f'+= {event.dx}, now {event.total}'}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -137,7 +141,7 @@ class Walker:
     def grad(self, node: Node) -> Numbers | None:
         """The gradient that has arrived at a node by now."""
         until = self.tape.events[: self._end(self.position)] if self.position else ()
-        return next((e.total for e in reversed(until) if e.node is node and e.phase == "backward"), None)
+        return next((e.total for e in reversed(until) if e.node is node and e.phase in ("backward", "hooked")), None)
 
     def _compute(self) -> bool:
         """The next node of the real backward pass; False when it is over."""
@@ -148,6 +152,11 @@ class Walker:
                 "step: this recording has no backward pass: call loss.backward() inside it, or step through the real "
                 "one with viz.graph(loss).step()"
             )
+        if math.prod(self.result.shape) != 1:
+            raise GraphError(
+                f"step: shape {self.result.shape} is not a single number; step through its sum() or mean(), or "
+                "record its backward(gradient) inside `with viz.record() as tape:` and step through tape.graph()"
+            )
         token = observer.set(self.tape)  # the walk looks for an observer when it begins
         try:
             if self._walk is None:
@@ -155,6 +164,10 @@ class Walker:
             known = len(self.tape.steps)
             next(self._walk, None)
             return len(self.tape.steps) > known
+        except Exception:
+            self.position = len(self.tape.steps)
+            self.reset()  # the walk cannot go on: all that it did to .grad is undone
+            raise
         finally:
             observer.reset(token)
 
@@ -186,9 +199,9 @@ class Undoable(Tape):
         self.before: dict[Node, Array | None] = {}
         self.after: dict[Node, Array] = {}
 
-    def started(self, node: Node, dy: Array) -> None:
+    def started(self, node: Node, dy: Array, total: Array) -> None:
         self._remember(node)
-        super().started(node, dy)
+        super().started(node, dy, total)
 
     def handed_on(self, node: Node, index: int, dx: Array, total: Array) -> None:
         self._remember(parent_of(node, index))

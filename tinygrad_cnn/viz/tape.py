@@ -60,7 +60,8 @@ class Event:
 
     Attributes:
         phase: `"forward"`: the node computed its value. `"backward"`: the node received a contribution to its
-            gradient. `"kept"`: the gradient of a leaf is complete and was added to its `.grad`, now `total`.
+            gradient. `"hooked"`: a hook put `total` in the place of its gradient. `"kept"`: the gradient of a leaf is
+            complete and was added to its `.grad`, now `total`.
         node: Which node.
         sender: The node whose backward gave it; None at the start, where the gradient was given.
         index: Which of the sender's inputs the node is.
@@ -93,12 +94,14 @@ class Tape(Observer):
         self.steps: list[int] = []
         self.root: Node | None = None
         self._bytes = 0
+        self._sums: dict[Node, Array] = {}  # gradients on their way
+        self._saved_bytes = 0
         self._under_way = False
         self._tokens: list[Token[Observer | None]] = []
 
     def __enter__(self) -> Self:
         self._tokens.append(observer.set(self))
-        _tapes.append(weakref.ref(self))
+        _tapes[:] = [*filter(lambda reference: reference(), _tapes), weakref.ref(self)]
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -117,6 +120,7 @@ class Tape(Observer):
         where = caller()
         record = Record(self._copy(results[0].data), where=where, code=code_at(where), seconds=seconds)
         record.saved, record.watched = dict(operation.saved), operation.watched
+        self._saved_bytes += sum(getattr(array, "nbytes", 0) for array in record.saved.values())
         for index, (tensor, parent) in enumerate(zip(inputs, operation.parents)):
             if parent is None and tensor is not None:
                 record.inputs[index] = self._copy(tensor.data if isinstance(tensor, Tensor) else tensor)
@@ -125,25 +129,29 @@ class Tape(Observer):
         self.records[operation] = record
         self.events.append(Event("forward", operation))
 
-    def started(self, node: Node, dy: Array) -> None:
+    def started(self, node: Node, dy: Array, total: Array) -> None:
         if self._under_way:  # a second pass
             self.steps.clear()
+            self._sums.clear()
+            self._forget()
         self._under_way = False
         self.root = node
-        whole = self._copy(dy)
+        self._sums[node] = total
+        whole = self._copy(total)
         self.steps.append(len(self.events))
-        self.events.append(Event("backward", node, dx=whole, total=whole))
+        self.events.append(Event("backward", node, dx=whole if total is dy else self._copy(dy), total=whole))
 
     def handed_on(self, node: Node, index: int, dx: Array, total: Array) -> None:
-        whole = self._copy(total)
-        self.events.append(
-            Event("backward", parent_of(node, index), node, index, whole if dx is total else self._copy(dx), whole)
-        )
+        parent, whole = parent_of(node, index), self._copy(total)
+        self._sums[parent] = total
+        self.events.append(Event("backward", parent, node, index, whole if dx is total else self._copy(dx), whole))
 
     def arrived(self, node: Node, dy: Array, kept: bool) -> None:
         self._under_way = True
-        self._record(node).grad = self._copy(dy)
+        grad = self._record(node).grad = self._copy(dy)
         self.steps.append(len(self.events))
+        if self._sums.pop(node, dy) is not dy:
+            self.events.append(Event("hooked", node, total=grad))
         if kept and node.grad is not None:
             self.events.append(Event("kept", node, total=self._copy(node.grad)))
 
@@ -153,6 +161,14 @@ class Tape(Observer):
     def _record(self, node: Node) -> Record:
         """What is known of a node; nothing yet, if it was computed before the recording began."""
         return self.records.setdefault(node, Record())
+
+    def _forget(self) -> None:
+        """What earlier passes saved, if it is much: a recording around many steps must not fill the memory."""
+        if self._saved_bytes > MOST_BYTES:
+            self._saved_bytes = 0
+            for node, record in self.records.items():
+                if isinstance(node, Function) and node.freed:
+                    record.saved = {}
 
     def _copy(self, values: Any) -> Numbers:
         copied = numbers(values, kept=KEPT if self._bytes < MOST_BYTES else 0)

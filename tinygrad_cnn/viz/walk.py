@@ -76,6 +76,10 @@ def leaf_names(params: Module | Mapping[str, Tensor] | None) -> dict[Node, tuple
     """Each leaf's node → its name and the tensor; a parameter that two modules share keeps both names."""
     if params is None:
         return {}
+    if not isinstance(params, Mapping) and not hasattr(params, "named_parameters"):
+        raise TypeError(
+            f"graph: params must be a module or a dict of names and tensors, as {{'w': w}}, got {type(params).__name__}"
+        )
     named = params.items() if isinstance(params, Mapping) else params.named_parameters(remove_duplicate=False)
     names: dict[Node, tuple[str, Tensor]] = {}
     for name, leaf in named:

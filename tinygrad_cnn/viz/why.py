@@ -67,8 +67,11 @@ def why(
     >>> answer.value, [path.contribution for path in answer.paths]
     (-3.0, [-4.0, 1.0])
     """
-    if limit < 1:
-        raise ValueError(f"why: limit={limit} paths; at least 1")
+    for what, given in (("tensor", tensor), ("loss", loss)):
+        if not isinstance(given, Tensor) and (what == "tensor" or given is not None):
+            raise TypeError(f"why: {what} must be a Tensor, got {type(given).__name__}: why(tensor, index, loss)")
+    if not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"why: limit={limit!r} paths; give a whole number, at least 1")
     node = tensor.node
     if node is None:
         raise GraphError(f"why: {explain_grad(tensor)}")
@@ -247,10 +250,8 @@ def _place(shape: Index, index: Any) -> tuple[Index, int]:
     except TypeError:
         whole = ()
     if len(whole) != len(shape) or any(not -n <= i < n for i, n in zip(whole, shape)):
-        rule = ", ".join(f"{-n}..{n - 1}" for n in shape)
-        raise IndexError(
-            f"why: index {index!r} for a tensor of shape {shape}: give one whole number for each dimension"
-            + (f", within {rule}" if shape else ", that is none: ()")
-        )
+        rule = f", within {', '.join(f'{-n}..{n - 1}' for n in shape)}" if shape else ", that is none: ()"
+        rule = "; it has no numbers" if 0 in shape else f": give one whole number for each dimension{rule}"
+        raise IndexError(f"why: index {index!r} for a tensor of shape {shape}{rule}")
     positive = tuple(i % n for i, n in zip(whole, shape))
     return positive, int(np.ravel_multi_index(positive, shape)) if shape else 0

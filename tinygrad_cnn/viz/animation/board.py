@@ -71,9 +71,13 @@ class Step:
 
 @dataclass
 class Board:
-    """Grids by name, the blocks they stand in, of which the last is the output's, and the steps."""
+    """Grids by name, the blocks they stand in, of which the last is the output's, and the steps.
+
+    `now` says what cells with the mark "now" are.
+    """
 
     direction: str
+    now: str
     grids: dict[str, Grid]
     blocks: list[Block]
     steps: list[Step]
@@ -113,7 +117,10 @@ class _Painter:
 
     def board(self, frames: Iterable[Any]) -> Board:
         """The board with a step for each frame."""
-        return Board(self.direction, self.grids, self.blocks, [self.step(frame) for frame in frames])
+        now = "written in this step"
+        if self.direction == "backward":
+            now = "dy of this step" if self.pooling else "dy of this step, and dweight, which grows by dy·window"
+        return Board(self.direction, now, self.grids, self.blocks, [self.step(frame) for frame in frames])
 
     def channel(self, c: int) -> list[list[list[str]]]:
         """Make the grids of a channel; their names, in lines, in stacks."""

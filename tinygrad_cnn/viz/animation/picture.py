@@ -21,7 +21,7 @@ MARKS = {
     "now": ("#c5efe0", "#00795a", 3),
     "winner": ("#ffd9c2", "#c04f00", 3),
 }
-LEGEND = {"window": "under the window", "winner": "the largest", "new": "computed now", "now": "written or added to"}
+LEGEND = {"window": "under the window", "winner": "the largest", "new": "computed now"}
 COLOURS = 64
 
 
@@ -90,7 +90,7 @@ class Sheet:
         self.lines = [self._wrapped(step.lines, self.plain) for step in board.steps]
         self.notes = self._wrapped(notes, self.small)
         row = round(size * 1.4)
-        self.top = self.gap + row * (len(self.title) + max(map(len, self.says))) + self.gap // 2
+        self.top = self.gap + row * (len(self.title) + max(map(len, self.says))) + self.gap
         self.bottom = self.top + max(box.y + box.height for box in self.boxes) + self.gap // 2
         self.row = row
         self.height = self.bottom + row * (2 + max(map(len, self.lines)) + len(self.notes))
@@ -100,11 +100,14 @@ class Sheet:
     def _columns(self) -> dict[str, int]:
         """The width of a cell, for each kind of grid, so that nothing jumps."""
         widths: dict[str, float] = {}
+        marks = ((key, mark) for step in self.board.steps for key, cells in step.marks.items() for *_, mark in cells)
+        stars = {key for key, mark in marks if mark == "winner"}
         for key, grid in self.board.grids.items():
             texts = {text for row in grid.cells for text in row}
             texts |= {text for step in self.board.steps for *_, text in step.cells.get(key, [])}
             widest = max((self.bold.getlength(text) for text in texts), default=0)
-            widths[grid.kind] = max(widths.get(grid.kind, self.cell), widest + self.size * 0.5)
+            beside = self.size * (1.4 if key in stars else 0.5)  # the star does not cover a digit
+            widths[grid.kind] = max(widths.get(grid.kind, self.cell), widest + beside)
         return {kind: round(width) for kind, width in widths.items()}
 
     def _grid(self, grid: Grid) -> tuple[int, int, int, int]:
@@ -178,7 +181,7 @@ class Sheet:
         y = self._text(draw, self.gap // 2, self.title, self.head)
         count = f"{number + 1} / {len(self.board.steps)}"
         draw.text((self.width - self.gap, self.gap // 2), count, SOFT, self.small, anchor="ra")
-        self._text(draw, y, self.says[number], self.bold)
+        self._text(draw, y + self.gap // 3, self.says[number], self.bold)
         for index, box in enumerate(self.boxes):
             self._block(picture, draw, box, step, texts, titles, index in step.idle)
         self._legend(draw, self.bottom)
@@ -246,7 +249,7 @@ class Sheet:
     def _legend(self, draw: Any, y: int) -> None:
         used = {mark for step in self.board.steps for cells in step.marks.values() for *_, mark in cells}
         x, side = self.gap, round(self.size * 1.1)
-        for mark, words in LEGEND.items():
+        for mark, words in {**LEGEND, "now": self.board.now}.items():
             if mark in used:
                 fill, outline, wide = MARKS[mark]
                 draw.rectangle((x, y, x + side, y + side), fill, outline, wide)

@@ -103,10 +103,13 @@ class Animation:
 
         Raises:
             ImportError: Pillow or matplotlib, whose letters are used, is not installed.
-            ValueError: A frame stays for less than 20 milliseconds, or the width is below 200 pixels.
+            ValueError: The name does not end in .gif, a frame stays for less than 20 milliseconds, or the width is
+                below 200 pixels.
         """
         from tinygrad_cnn.viz.animation.picture import write_gif
 
+        if Path(path).suffix.lower() != ".gif":
+            raise ValueError(f"animate: cannot write a GIF to {Path(path).name!r}: the name must end in .gif")
         return write_gif(self, _made(path), milliseconds, width)
 
     def save(self, path: str | Path) -> Path:
@@ -127,7 +130,7 @@ class Animation:
         """A frame of its own in a notebook, so that several pages do not disturb one another."""
         return (
             f'<iframe title="{html.escape(self.title)}" srcdoc="{html.escape(self.to_html())}" '
-            'style="width: 100%; height: 46rem; border: 1px solid #8888"></iframe>'
+            'style="width: 100%; height: 46rem; box-sizing: border-box; border: 1px solid #8888"></iframe>'
         )
 
 
@@ -188,7 +191,7 @@ def animate(
     shown = slide(layer, sample_of(x, getattr(layer, "rank", 2), sample))
     gradient = np.resize([1.0, -1.0, 2.0, -2.0], shown.out) if dy is None else _gradient(dy, shown, sample)
     view = _view(shown, channels, filters, rows, columns)
-    return Animation(shown, view, gradient, direction, title + _one_number(shown.name), dy is not None)
+    return Animation(shown, view, gradient, direction, title + _headline(shown.name), dy is not None)
 
 
 def _gradient(dy: Any, slide: Slide, sample: int) -> Array:
@@ -287,6 +290,7 @@ def _made(path: str | Path) -> Path:
     return path
 
 
-def _one_number(name: str) -> str:
-    """`stride=2` for `stride=(2, 2)`: a headline has little room."""
-    return re.sub(r"\((-?\d+)(?:, \1)*,?\)", r"\1", name)
+def _headline(name: str) -> str:
+    """`stride=2` for `stride=(2, 2)`, and nothing for what is as usual: a headline has little room."""
+    name = re.sub(r"\((-?\d+)(?:, \1)*,?\)", r"\1", name)
+    return re.sub(r", (padding=0|dilation=1|ceil_mode=False|stride=None)(?=[,)])", "", name)

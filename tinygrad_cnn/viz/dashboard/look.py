@@ -106,6 +106,18 @@ def mosaic(tiles: list[np.ndarray], columns: int | None = None) -> np.ndarray | 
     return whole
 
 
+def enlarged(image: np.ndarray | None, side: int = 256) -> np.ndarray | None:
+    """A picture with each pixel repeated until it is about so large, for viewers that would blur it.
+
+    >>> enlarged(np.array([[0, 255]], np.uint8), 4).tolist()
+    [[0, 0, 255, 255], [0, 0, 255, 255]]
+    """
+    if image is None:
+        return None
+    k = max(side // max(image.shape[:2]), 1)
+    return image.repeat(k, axis=0).repeat(k, axis=1)
+
+
 @dataclass
 class Layer:
     """What a layer makes of one image.
@@ -174,9 +186,10 @@ def _layer(name: str, module: nn.Module, part: Tensor, shape: tuple[int, ...]) -
     kind = type(module).__name__
     if values.ndim == 3:
         tiles = list(pixels(shrunk(values, SIDE), low, high))
-    else:  # rows of SIDE numbers, the last one filled up
-        width = min(SIDE, len(values))
-        rows = -(-len(values) // width)
+    else:  # as few rows of at most SIDE numbers as there must be, of one length if that is possible
+        rows = -(-len(values) // SIDE)
+        rows = next((more for more in range(rows, 2 * rows + 1) if len(values) % more == 0), rows)
+        width = -(-len(values) // rows)
         padded = np.full(rows * width, low)
         padded[: len(values)] = values
         tiles = [pixels(padded.reshape(rows, width), low, high)]

@@ -30,7 +30,7 @@ HANDFUL = 10  # images
 BARS = 10  # classes whose shares are all shown; of more, the TOP largest
 TOP = 5
 WATCHED = 3.0  # seconds after which nobody seems to look at the page any more
-FAREWELL = 1.5  # seconds a page has to fetch the end
+FAREWELL = 3.0  # seconds a page has to fetch the end: one that lost us for a moment asks again after two
 GRACE = 0.3  # and then for the pictures
 
 
@@ -261,7 +261,7 @@ class Dashboard(Callback):
         if action in ("pause", "resume"):
             run.paused = action == "pause"
         elif action == "stop":
-            run.stop("stopped from the dashboard")
+            run.stop("Stop was pressed on the dashboard")
         elif action == "look" and isinstance(command.get("image"), int) and self._images is not None:
             self._looked_at = min(max(command["image"], 0), len(self._images) - 1)
         else:

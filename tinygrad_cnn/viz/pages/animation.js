@@ -34,6 +34,7 @@ function lay(direction) {
   });
   find("notes").replaceChildren();
   for (const note of board.notes) make("li", find("notes"), note);
+  find("now").lastChild.textContent = ` ${board.now}`;
   const grids = Object.values(board.grids);
   document.querySelector(".for-border").hidden = !grids.some((grid) => grid.border.length);
   document.querySelector(".for-max").hidden = !board.steps.some((step) =>
@@ -70,11 +71,15 @@ function table(parent, key) {
 const minus = (number) => String(number).replace("-", "−");
 
 function longest() {  // the longest text of each kind of grid: columns must not jump when their numbers change
-  const found = {};
+  const found = {}, starred = new Set();
+  for (const [key, marks] of board.steps.flatMap((step) => Object.entries(step.marks))) {
+    if (marks.some(([, , mark]) => mark === "winner")) starred.add(board.grids[key].kind);
+  }
   for (const [key, { kind, cells }] of Object.entries(board.grids)) {
     const written = board.steps.flatMap((step) => step.cells[key] ?? []).map(([, , text]) => text);
     found[kind] = Math.max(found[kind] ?? 1, ...[...cells.flat(), ...written].map((text) => text.length));
   }
+  for (const kind of starred) found[kind] += 1;  // the star does not cover a digit
   return found;
 }
 

@@ -36,8 +36,9 @@ function setText(node, text) {
 
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
-  if (value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 100000)) return value.toExponential(1);
-  return String(Number(value.toPrecision(digits)));
+  const small = value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 100000);
+  const text = small ? value.toExponential(1) : String(Number(value.toPrecision(digits)));
+  return text.replaceAll("-", "−");
 }
 
 const isShare = (name) => name !== null && name.endsWith("accuracy");
@@ -202,7 +203,7 @@ function drawPredictions() {
     const [verdict, button, bars] = card.children, said = shown[i];
     paint(button.firstElementChild, pictures[i], 0);
     button.setAttribute("aria-pressed", String(state.image === i));
-    button.setAttribute("aria-label", `look at image ${i + 1}` + (said?.label ? `, ${said.label}` : ""));
+    button.setAttribute("aria-label", `image ${i + 1}${said?.label ? ` (class ${said.label})` : ""}: see what the layers make of it`);
     if (!said) return;
     const mark = said.right === null ? "" : said.right ? "✓ " : "✗ ";
     const truth = said.right === false ? `, is ${said.label}` : "";
@@ -241,7 +242,12 @@ function drawRest() {
   const filters = state.filters ?? { tiles: [] }, sizes = state.sizes ?? [], classes = state.classes;
   $("filters-card").hidden = !filters.tiles.length;
   if (filters.tiles.length) {
-    const [canvas] = children($("filters"), 1, () => element("canvas", { role: "img", "aria-label": "filters" }));
+    const [canvas] = children($("filters"), 1, () => element("canvas", { role: "img" }));
+    const { tiles, height, width, colours } = filters;
+    canvas.setAttribute("aria-label", `${tiles.length} filters, ${height} by ${width}`);
+    setText($("filters-note"), colours === 3
+      ? "Grey is 0; a colour says which of the image's colours a filter looks for."
+      : "Grey is 0, black the most negative, white the most positive weight.");
     paint(canvas, filters, Math.min(90, 300 / Math.ceil(Math.sqrt(filters.tiles.length))));
   }
   $("classes-card").hidden = !classes.length;

@@ -7,15 +7,19 @@ let at = 0, scene = data.first, looked = null, timer = null, scale = null, sourc
 // ---- what is known at a frame
 
 const changes = entries.map(() => []);  // entry → the frames that give it its value, and its gradient piece by piece
-frames.forEach((frame, i) => { if (i) changes[frame.node].push(i); });
-const pieces = (e) => changes[e].filter((i) => frames[i].phase === "backward");
+frames.forEach((frame, i) => {
+  if (i) changes[frame.node].push(i);
+  for (const [e] of frame.also ?? []) changes[e].push(i);  // of several events, those that are not shown
+});
+const pieces = (e) => changes[e].filter((i) => frames[i].phase === "backward" && frames[i].node === e);
 const firstBackward = frames.findIndex((frame) => frame.phase !== "start" && frame.phase !== "forward");
 const lastForward = (firstBackward < 0 ? frames.length : firstBackward) - 1;
 const isComputed = (e) => !changes[e].length || frames[changes[e][0]].phase !== "forward" || changes[e][0] <= at;
 const valueOf = (e) => (isComputed(e) ? entries[e].value : null);
 function gradientOf(e, until = at) {
   const last = changes[e].filter((i) => i <= until && frames[i].phase !== "forward").at(-1);
-  return last === undefined ? entries[e].grad ?? null : frames[last].total;
+  if (last === undefined) return entries[e].grad ?? null;
+  return frames[last].node === e ? frames[last].total : frames[last].also.find(([other]) => other === e)[1];
 }
 const missing = (e, what) => {
   const isSure = what === "value" ? !isComputed(e) : data.backward || entries[e].kind === "parameter" || !isComputed(e);
@@ -61,6 +65,7 @@ function laws(e, input) {  // input: null for the forward formula, else whose gr
 }
 
 function chain(e) {  // nothing yet → +0.3 → +0.7 = 1
+  if (changes[e].some((i) => frames[i].count > 1)) return;  // then not every piece has a frame
   const whole = pieces(e), done = whole.filter((i) => i <= at);
   const p = make("p", find("panel"), "", "chain");
   make("span", p, done.length ? "nothing yet" : NOT_YET, "soft");
@@ -143,15 +148,26 @@ function backwardPanel(frame) {
 }
 
 function keptPanel(frame) {
-  const entry = entries[frame.node], last = pieces(frame.node).at(-1);
+  const entry = entries[frame.node];
   heading("backward", "gradient complete", entry.name);
-  const more = last !== undefined && frames[last].total !== frame.total ? " It held a gradient from before, to which this one was added." : "";
+  const more = pieces(frame.node).length && gradientOf(frame.node, at - 1) !== frame.total ? " It held a gradient from before, to which this one was added." : "";
   make("p", find("panel"), `All contributions are in, and the gradient goes to .grad, where the optimizer finds it.${more}`);
   chain(frame.node);
   const row = figures();
   figure(row, `${entry.name}`, entry.value, "not recorded", entry.kind);
   figure(row, `${entry.name}.grad`, frame.total, NOT_YET, entry.kind);
   details(frame.node);
+}
+
+function hookedPanel(frame) {
+  const e = frame.node, { name, kind } = entries[e];
+  heading("backward", "a hook", name);
+  make("p", find("panel"), "Your program hung a hook on it, which puts another gradient in the place of the one that arrived.");
+  chain(e);
+  const row = figures();
+  figure(row, `gradient of ${name} so far`, gradientOf(e, at - 1), NOT_YET, kind);
+  figure(row, `gradient of ${name} now`, frame.total, NOT_YET, kind, "=");
+  details(e);
 }
 
 function inspectPanel() {
@@ -193,6 +209,7 @@ function panel() {
     if (start) start.onclick = () => go(1);
   } else if (frame.phase === "forward") forwardPanel(frame.node);
   else if (frame.phase === "backward") backwardPanel(frame);
+  else if (frame.phase === "hooked") hookedPanel(frame);
   else keptPanel(frame);
   box.scrollTop = 0;
 }
@@ -209,7 +226,8 @@ function sentence() {
     const value = entries[frame.node].value;
     return `${step}${name} computes its value${value === null ? "" : `, ${inBrief(value)}`}${more}`;
   }
-  const text = inBrief(frame.phase === "kept" ? frame.total : frame.dx ?? frame.total);
+  const text = inBrief(frame.dx ?? frame.total);
+  if (frame.phase === "hooked") return `${step}a hook makes the gradient of ${name} ${text}${more}`;
   if (frame.phase === "kept") return `${step}${name} has its whole gradient, ${text}, and adds it to .grad${more}`;
   if (frame.from === undefined) return `${step}backward begins: the gradient of ${name} with respect to itself is ${text}`;
   return `${step}${entries[frame.from].name} gives ${name}: ${signed(text)}${more}`;

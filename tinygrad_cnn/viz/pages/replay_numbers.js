@@ -31,7 +31,7 @@ function short(v) {  // as `numbers.short` in Python
   const size = Math.abs(v);
   let text;
   if (Number.isInteger(v) && size < 1e6) text = String(v);
-  else if (size >= 1e-3 && size < 1e5) text = String(Number(v.toPrecision(4)));
+  else if (size >= 1e-3 && !v.toPrecision(4).includes("e")) text = String(Number(v.toPrecision(4)));
   else text = v.toExponential(3).replace(/\.?0*e\+?/, "e");
   return text.replace(/^-/, "−");
 }

@@ -175,5 +175,10 @@ def _drawn(
         below.set_ylim(H - 0.5, -0.5)
         for axes in grid[:, n]:
             style.bare(axes)
+        if not found.maps[n].any():
+            below.set_xlabel("0 everywhere", fontsize=9)
     style.colour_bar(figure, grid.ravel().tolist(), shown, label, fraction=0.08, shrink=0.8)
+    for above, below in grid.T:  # close together, also where there is more room than they need
+        above.set_anchor("S")
+        below.set_anchor("N")
     return figure

@@ -72,11 +72,15 @@ def learning_curves(
                 if smooth:
                     axes.plot(x, y, line, color=colour, alpha=0.25, label="_measured")
                     y = tuple(accumulate(y, lambda s, v: smooth * s + (1 - smooth) * v))
-                axes.plot(x, y, line, label=f"{run_name}, {data}" if run_name else data, **look)
+                if name == "lr":  # neither of training nor of validation
+                    line, told, look["markerfacecolor"] = "-", run_name, colour
+                else:
+                    told = f"{run_name}, {data}" if run_name else data
+                axes.plot(x, y, line, label=told, **look)
         axes.locator_params(axis="x", integer=against == "epoch", min_n_ticks=1)
         if name == "lr":
             axes.set_yscale("log")
-        elif not crowded:
+        if not crowded and (name != "lr" or len(runs) > 1):
             axes.legend(frameon=False)
     if crowded:
         _legend(figure, list(runs), validation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import ceil, floor
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ LABELS = {
     "weights": "weight w",
     "weight_gradients": "|∂L/∂w|",
 }
+POWERS = 10  # of ten that a scale of gradients spans at most
 VANISHED = 1e-3  # typical gradients that are so much smaller than the largest layer's are remarked upon
 DEAD = 0.25  # share of dead units from which on a layer is, too
 _CELLS = 60  # of a heat map, from bottom to top
@@ -39,7 +40,7 @@ def histograms(
     Of several training steps each panel is a heat map: steps from left to right, values from bottom to top, bright
     where many are. Of one step it is a histogram. Values that are exactly 0 are left out and told above the panel, as
     are dead units (0 for the whole batch) and gradients whose typical size (rms) is below a thousandth of the largest
-    layer's.
+    layer's. A scale of gradients spans ten powers of ten, more only where the typical sizes do.
 
     Args:
         recorded: the callback after `fit`, or what `training.layer_histograms` returned.
@@ -81,6 +82,9 @@ def histograms(
         common = None
         if ranges and "gradients" in kind:  # whole powers of ten, two at least
             low, high = floor(min(r[0] for r in ranges)), ceil(max(r[1] for r in ranges))
+            typical = min((log10(h.rms) for part in column.values() for h in part if h.rms > 0), default=low)
+            # single tiny values do not flatten the rest, but the usual size of every layer is in the picture
+            low = max(low, min(high - POWERS, floor(typical) - 2))
             common = low, max(high, low + 1)
         largest = max((part[-1].rms for part in column.values() if part), default=0.0)
         for i, (name, part) in enumerate(column.items()):
@@ -133,6 +137,7 @@ def _panel(axes: Axes, part: list[Histogram], bounds: tuple[float, float]) -> No
         middles = (steps[1:] + steps[:-1]) / 2
         edges = [steps[0] - (middles[0] - steps[0]), *middles, steps[-1] + (steps[-1] - middles[-1])]
         axes.pcolormesh(edges, cells, share, cmap=style.POSITIVE, norm=PowerNorm(0.5, 0, 1), rasterized=True)
+        axes.set_xlim(steps[0], steps[-1])  # half a cell each: there is no step before the first
         axis = axes.yaxis
     axis.get_offset_text().set_fontsize(7)
     if part[0].logarithmic:

@@ -106,4 +106,5 @@ def _frame(axes: Axes, patch: Patch, image: tuple[int, int], colour: str, line: 
     if (within.top, within.left, within.bottom, within.right) != patch[2:]:
         told += f", of which {within.bottom - within.top}×{within.right - within.left} lie in the image"
     look: dict[str, Any] = {"fill": False, "edgecolor": colour, "linewidth": 2, "linestyle": line}
+    look["zorder"] = 1 + 1 / ((bottom - top) * (right - left))  # where edges coincide, the smaller frame's dashes show
     axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, label=told, **look))

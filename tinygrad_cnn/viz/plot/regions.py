@@ -31,7 +31,7 @@ def decision_boundary(
 ) -> Figure:
     """Draws which class a network gives to each place in the plane, and the points it should tell apart.
 
-    Points on the wrong side are large and have a black edge.
+    Points in the region of another class are large and have a black edge.
 
     Args:
         model: the network, in any mode; evaluated in evaluation mode. It takes (N, 2) and returns scores (N, K), or
@@ -39,7 +39,7 @@ def decision_boundary(
         points: (N, 2).
         labels: (N,) their classes.
         classes: the names of the classes; their numbers without them.
-        title: a line above the figure; the share of points on the right side without one.
+        title: a line above the figure; the share of points that lie in the region of their class without one.
         resolution: how many places along each axis are asked about.
         axis_labels: what the two coordinates are.
 
@@ -67,8 +67,8 @@ def decision_boundary(
     right_ones = int((predicted == actual).sum())
     high = 4.6 * min(max((top - bottom) / (right - left), 0.35), 1.5)
     names = [style.shortened(style.name_of(k, classes), 2.0, 10) for k in shown]
-    wide = 4.6 + 1.3 + style.room([*names, "wrong side"], 10, 0.5, 2.2)
-    told = f"{right_ones:,} of {len(p):,} points on the right side ({right_ones / len(p):.1%})"
+    wide = 4.6 + 1.3 + style.room([*names, "misclassified"], 10, 0.5, 2.2)
+    told = f"{right_ones:,} of {len(p):,} points classified right ({right_ones / len(p):.1%})"
     figure = style.figure(wide, high + 1.0, title or told)
     axes = style.axes(figure, (1, 1, 1), *axis_labels)
     extent = (left, right, bottom, top)
@@ -88,7 +88,7 @@ def decision_boundary(
             badly[:, 0], badly[:, 1], s=44, color=[colour], marker=marker, edgecolors="black", linewidths=1.5, zorder=3
         )
     if right_ones < len(p):
-        axes.scatter([], [], s=44, color="white", edgecolors="black", linewidths=1.5, label="wrong side")
+        axes.scatter([], [], s=44, color="white", edgecolors="black", linewidths=1.5, label="misclassified")
     figure.legend(loc="outside right upper", frameon=False, title="class")
     return figure
 

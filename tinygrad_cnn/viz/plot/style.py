@@ -144,5 +144,15 @@ def shortened(text: str, inches: float, size: float) -> str:
 
 
 def name_of(label: Any, classes: Sequence[str] | None) -> str:
-    """A class by its name, or by its number."""
-    return str(label) if classes is None else str(classes[int(label)])
+    """A class by its name, or by its number.
+
+    Raises:
+        ValueError: If the names are too few.
+    """
+    if classes is None:
+        return str(label)
+    if not 0 <= int(label) < len(classes):
+        raise ValueError(
+            f"no name for class {label} in classes, which has {len(classes)}; give one for each, from class 0 on"
+        )
+    return str(classes[int(label)])

@@ -43,7 +43,7 @@ def filters(weight: Any, title: str = "", limit: int = 64) -> Figure:
     lines = ceil(len(tiles) / columns)
     told = f"{len(w)} of {K} filters" if len(w) < K else f"{K} filters"
     inch = 0.9 if columns <= 8 else 0.62
-    title = title or f"{told}, {C}×{R}×{S} weights each"
+    title = title or f"{told}, {C}×{R}×{S} weights each" + ("; grey is 0" if C == 3 else "")
     figure = style.figure(max(inch * columns, 2.6) + 1.7, inch * lines + 1.2, title)
     axes = style.axes(figure, (1, 1, 1))
     shown = axes.imshow(mosaic, cmap=style.SIGNED, vmin=-most, vmax=most, interpolation="nearest")

@@ -144,7 +144,7 @@ def figures(gallery: Gallery, model: nn.Module, digits: data.DataSplit, runs: di
     add("confusion_matrix", "confusion_matrix(matrix)", plot.confusion_matrix(confusion))
     add("misclassified", "misclassified(images, labels, scores)", plot.misclassified(images, labels, scores))
     add("filters", "filters(model)", plot.filters(model))
-    add("filters_of_conv2", "filters(model.features.conv2)", plot.filters(model.features.conv2.weight))
+    add("filters_of_conv2", "filters(model.features.conv2)", plot.filters(model.features.conv2))
     for layer in ("features.conv1", "features.pool2"):
         name = f"feature_maps_{layer.replace('.', '_')}"
         add(name, f"feature_maps(model, image, '{layer}')", plot.feature_maps(model, images[:1], layer))

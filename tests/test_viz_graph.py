@@ -71,7 +71,7 @@ def test_a_node_that_is_used_twice_is_one_box():
     x = tcnn.tensor([1.0, 2.0], requires_grad=True)
     y = x * 3.0
     graph = viz.graph(y * y + y, params={"x": x})
-    assert titles(graph) == ["x", "mul", "mul", "add"]  # the Python number 3.0 is no box
+    assert titles(graph) == ["x", "mul₁", "mul₂", "add"]  # the Python number 3.0 is no box
     assert [(a.source, a.target) for a in graph.arrows] == [(0, 1), (1, 2), (1, 2), (2, 3), (1, 3)]
 
 
@@ -217,6 +217,21 @@ def test_values_and_gradients_are_written_into_the_boxes():
     loss.backward()
     assert "grad [[2, −4], [6, 1]]" in viz.graph(loss, params={"w": w}).to_dot()
     assert "value" not in viz.graph(loss, params={"w": w}, numbers=False).to_dot()
+
+
+def test_in_a_small_graph_formulas_have_its_own_names():
+    x, y, z = (tcnn.tensor(v, requires_grad=True) for v in (-2.0, 5.0, -4.0))
+    f = (x + y) * z * x
+    graph = viz.graph(f, params={"x": x, "y": y, "z": z}, formulas=True)
+    assert graph.speaks
+    assert titles(graph, "operation") == ["add", "mul₁", "mul₂"]
+    dot = graph.to_dot()
+    for law in ("∂L/∂add = ∂L/∂mul₁ · z", "∂L/∂mul₁ = ∂L/∂mul₂ · x", "∂L/∂x = ∂L/∂mul₂ · mul₁", "∂L/∂y = ∂L/∂add"):
+        assert law in dot
+    nameless = viz.graph(f, params={"x": x, "y": y}, formulas=True)  # who is the leaf?
+    assert not nameless.speaks
+    assert "∂L/∂x = ∂L/∂z · y" in nameless.to_dot()
+    assert not viz.graph(f, params={"x": x, "y": y, "a name of two": z}).speaks
 
 
 def test_large_arrays_are_told_by_their_statistics_and_formulas_and_cost_on_request():

@@ -284,6 +284,9 @@ def test_writes_the_page_where_it_is_asked_to(tmp_path):
     text = graph.to_html(tmp_path / "new" / "page.html")
     assert (tmp_path / "new" / "page.html").read_text(encoding="utf-8") == text
     assert graph.save(tmp_path / "other.html") == tmp_path / "other.html"
+    assert repr(text).startswith("<a page of ")  # an interactive session does not print all of it
+    with pytest.raises(ValueError, match=r"'page\.pdf' is to be a page: the name must end in \.html"):
+        graph.to_html(tmp_path / "page.pdf")
 
 
 def test_a_notebook_shows_it_in_a_frame_of_its_own():

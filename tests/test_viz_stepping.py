@@ -24,9 +24,9 @@ def test_what_a_beginner_reads():
     assert str(g.step()) == "step 1 of 6: the gradient of mul with respect to itself\n  grad of mul = 1"
     assert str(g.step()).splitlines() == [
         "step 2 of 6, back through mul: swaps: each gets the gradient times the other one",
-        "  to its x, add: ∂L/∂x = ∂L/∂z · y",
+        "  to add: ∂L/∂add = ∂L/∂mul · z",
         "    grad of add = −4",
-        "  to its y, z: ∂L/∂y = ∂L/∂z · x",
+        "  to z: ∂L/∂z = ∂L/∂mul · add",
         "    grad of z = 3",
     ]
     assert z.grad is None  # on its way, but the leaf's turn comes later

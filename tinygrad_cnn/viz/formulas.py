@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import copy
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -245,25 +245,32 @@ FORMULAS: dict[type[Function], Entry] = {
 ABSENT = {"weight": 1, "bias": 0, "low": -math.inf, "high": math.inf}  # what is not given acts like this
 
 
-def formula(operation: Function) -> Formula:
+def formula(operation: Function, called: Mapping[str, str] | None = None) -> Formula:
     """Returns the local formulas of an operation, with its settings filled in.
 
     Operations of your own are looked up in their source; where that does not help, it is only said that there is
     a backward.
+
+    Args:
+        operation: One that was applied, or not yet.
+        called: What its inputs are called, by their names in the operation, and under `""` its result.
 
     >>> import tinygrad_cnn as tcnn
     >>> x = tcnn.tensor([1.0, 2.0], requires_grad=True)
     >>> f = formula((x**3).node)
     >>> f.forward, f.backward["x"]
     ('y = x³', '∂L/∂x = ∂L/∂y · 3 · x²')
+    >>> formula((x**3).node, {"x": "w", "": "cube"}).backward["x"]
+    '∂L/∂w = ∂L/∂cube · 3 · w²'
     """
     known = equations(operation) or _from_source(operation)
     entry = _entry(operation)
     given = operation.input_shapes
     inputs = {operation.input_name(i): shape for i, shape in enumerate(given)}
     inputs = inputs or {operation.input_name(i): () for i in range(len(operation.input_names))}
-    names = {f"d{name}": f"∂L/∂{name}" for name in [*inputs, *known]}
     result, *_ = known
+    own = {result if name == "" else name: text for name, text in (called or {}).items()}
+    names = {f"d{name}": f"∂L/∂{own.get(name, name)}" for name in [*inputs, *known]} | own
     said = list(_lines([result], known, names, ()))
     backward = {}
     for name, shape in inputs.items():

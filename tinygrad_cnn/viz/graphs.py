@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.viz.dot import accessible, to_dot
-from tinygrad_cnn.viz.formulas import formula
+from tinygrad_cnn.viz.formulas import Formula, formula
 from tinygrad_cnn.viz.modules import called, calls, fold, hiding, own_names
 from tinygrad_cnn.viz.numbers import Numbers, amount, numbers
+from tinygrad_cnn.viz.page import Page, written
 from tinygrad_cnn.viz.render import REMEDY, RenderError, render
 from tinygrad_cnn.viz.stepping import Step, Walker
 from tinygrad_cnn.viz.tape import Record, Tape, tape_with
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMATS = ("svg", "png", "pdf", "dot")
+FEW = 50  # nodes of a graph whose formulas have the names of its own numbers
 ENDS = 20  # boxes kept at each end of a collapsed graph
+SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 NOT_YET = "not computed yet"
 
 
@@ -59,6 +62,7 @@ class Graph:
     Attributes:
         boxes: What is drawn.
         arrows: Between positions in `boxes`.
+        speaks: Whether formulas have the names of this graph's numbers: it is small, and all of them have one.
         place: Node → the position of the box that shows it or hides it.
         tape: The recording that its numbers come from, or None.
         title: What it shows, for screen readers.
@@ -77,7 +81,12 @@ class Graph:
         self._owned = own_names(nodes, params)
         self._leaves = self._owned | leaf_names(params)
         self._names = _told_apart({node: self._called(node) for node in nodes})
+        # in a small graph formulas speak of its own names; in a network of the x and the weight of each operation
+        named = all(node in self._leaves or isinstance(node, Function) for node in nodes)
+        self.speaks = named and len(nodes) <= FEW and all(map(_short, self._names.values()))
         boxes, arrows = walk(self.root, {node: name for node, (name, _) in self._leaves.items()}, self._chains)
+        if self.speaks:
+            boxes = [replace(box, title=self._names[box.nodes[0]]) if box.nodes else box for box in boxes]
         self.description = describe(boxes)
         drawn, between, note = self._fitted(boxes, arrows)
         self.description += note
@@ -104,6 +113,14 @@ class Graph:
             note = f"; more than limit={view.limit} boxes, so modules are closed"
         note = f"; more than limit={view.limit} boxes, so the middle is collapsed"
         return *collapse(*folded, min(ENDS, view.limit // 2)), note
+
+    def formula(self, operation: Function) -> Formula:
+        """The local formulas of an operation; with the names of the graph, if all of them are short."""
+        called = {}
+        if self.speaks:
+            called = {operation.input_name(i): self.name(p) for i, p in enumerate(operation.parents) if p is not None}
+            called[""] = self.name(operation)
+        return formula(operation, called)
 
     def _called(self, node: Node) -> str:
         if node in self._leaves:
@@ -204,7 +221,7 @@ class Graph:
                 yield f"grad {NOT_YET}"
         operations = [node for node in box.nodes if isinstance(node, Function)]
         if view.formulas and len(operations) == 1:
-            for law in formula(operations[0]).backward.values():
+            for law in self.formula(operations[0]).backward.values():
                 yield from law.splitlines()
         if view.cost and box.nodes and box.kind in ("operation", "module"):
             yield self._cost(box)
@@ -285,15 +302,19 @@ class Graph:
         """
         return render(self.to_dot(), "png")
 
-    def to_html(self, path: str | Path | None = None) -> str:
+    def to_html(self, path: str | Path | None = None) -> Page:
         """The graph as one page that needs nothing else; with a recording it is the replay.
+
+        Args:
+            path: A file to write, `….html`.
 
         Raises:
             RenderError: Graphviz is not there or failed; the message says how to get it.
+            ValueError: The name of the file ends otherwise.
         """
-        from tinygrad_cnn.viz.replay import page
+        from tinygrad_cnn.viz.replay import replay
 
-        return page(self, path)
+        return written(replay(self), path)
 
     def save(self, path: str | Path) -> Path:
         """Writes the drawing; the ending of the name (.svg, .png, .pdf, .dot, .html) is its format.
@@ -356,8 +377,14 @@ def _told_apart(names: dict[Node, str]) -> dict[Node, str]:
     told = {}
     for node, name in names.items():
         seen[name] += 1
-        told[node] = f"{name} {seen[name]}" if many[name] > 1 else name
+        number = str(seen[name]).translate(SUBSCRIPT) if _short(name) else f" {seen[name]}"
+        told[node] = f"{name}{number}" if many[name] > 1 else name
     return told
+
+
+def _short(name: str) -> bool:
+    """Whether a name can stand in a formula."""
+    return len(name) <= 16 and name.rstrip("₀₁₂₃₄₅₆₇₈₉").isidentifier()
 
 
 def _labelled(name: str, shown: Numbers) -> Iterator[str]:
@@ -411,7 +438,7 @@ def graph(
       grad of sum = 1
     >>> print(g.step())
     step 2 of 4, back through sum: hands the same gradient to every summand
-      to its x, mul: ∂L/∂x = ∂L/∂y
+      to mul: ∂L/∂mul = ∂L/∂sum
         grad of mul = [1]
     """
     if not isinstance(tensor, Tensor):

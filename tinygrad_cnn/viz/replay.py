@@ -16,17 +16,16 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from itertools import chain, groupby, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_cnn import kernels
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.viz.dot import accessible, printable, to_dot
-from tinygrad_cnn.viz.formulas import equations, formula
+from tinygrad_cnn.viz.formulas import equations
 from tinygrad_cnn.viz.notation import pretty
 from tinygrad_cnn.viz.numbers import Numbers, amount, short
+from tinygrad_cnn.viz.page import Page, filled, part
 from tinygrad_cnn.viz.render import render
 from tinygrad_cnn.viz.scenes import Scene, scenes
 from tinygrad_cnn.viz.store import Store, Worth
@@ -44,36 +43,22 @@ PLACES = ("value not computed yet", "grad not computed yet")  # the page writes 
 Key = Node | tuple[Node, int]  # data has no node: the operation it enters, and as which input
 
 
-def page(graph: Graph, path: str | Path | None = None) -> str:
-    """Returns the page for a graph, with its recording if it has one; writes it if asked to.
+def replay(graph: Graph) -> Page:
+    """Returns the page for a graph, with its recording if it has one.
 
     Raises:
         RenderError: Graphviz is not there or failed; the message says how to get it.
     """
     script = Script(graph)
-    parts = {"css": _part("replay.css"), "js": _part("replay_numbers.js") + _part("replay.js")}
+    parts = {"css": part("replay.css"), "js": part("replay_numbers.js") + part("replay.js")}
     parts["title"] = html.escape(printable(graph.title))
     parts["description"] = html.escape(printable(graph.description))
     parts["drawings"] = "".join(f'<div class="scene">{script.svg(i)}</div>' for i in range(len(script.scenes)))
     # only this program may run, and nothing be asked for, whatever names the graph has
     parts["hash"] = base64.b64encode(hashlib.sha256(parts["js"].encode("utf-8")).digest()).decode("ascii")
-    template = _part("replay.html")
-    rest = len((template + "".join(parts.values())).encode("utf-8"))
-    parts["data"] = script.data(BYTES - rest)
-    text = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
-    if path is not None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return text
-
-
-def framed(text: str, title: str) -> str:
-    """The page in a frame of its own, so that several in a notebook do not disturb one another."""
-    return (
-        f'<iframe title="{html.escape(title)}" sandbox="allow-scripts" srcdoc="{html.escape(text)}" '
-        'style="width: 100%; height: 50rem; border: 1px solid #8888"></iframe>'
-    )
+    others = part("replay.html") + "".join(parts.values())
+    parts["data"] = script.data(BYTES - len(others.encode("utf-8")))
+    return filled("replay.html", parts)
 
 
 class Script:
@@ -195,7 +180,7 @@ class Script:
         }
         if operation is None:
             return known
-        law = formula(operation)
+        law = graph.formula(operation)
         filled = dict(self._filled(operation))
         inputs = [
             {"name": operation.input_name(i), "entry": self.numbers.get(parent or (operation, i))}
@@ -333,7 +318,3 @@ def _names(equation: str) -> set[str]:
 def _json(known: Any) -> str:
     text = json.dumps(known, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "replace").decode("utf-8")  # half a character of a name, which no file can hold
-
-
-def _part(name: str) -> str:
-    return files("tinygrad_cnn.viz").joinpath("pages", name).read_text(encoding="utf-8")

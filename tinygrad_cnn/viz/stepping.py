@@ -66,9 +66,10 @@ class Step:
             indent = "  "
             if isinstance(event.sender, Function):
                 name = event.sender.input_name(event.index)
-                law = formula(event.sender).backward.get(name, "")
+                law = self.graph.formula(event.sender).backward.get(name, "")
                 first_line, *others = law.splitlines() or [""]
-                lines.append(f"  to its {name}, {self._name(event.node)}: {first_line}".rstrip(": "))
+                to = self._name(event.node) if self.graph.speaks else f"its {name}, {self._name(event.node)}"
+                lines.append(f"  to {to}: {first_line}".rstrip(": "))
                 lines += [f"      {line}" for line in others]
                 indent = "    "
             what = f"{'.' if event.phase == 'kept' else ''}grad of {self._name(event.node)}"

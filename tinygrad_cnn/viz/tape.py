@@ -14,6 +14,7 @@ from tinygrad_cnn.function import Function, GraphError, Node, Version
 from tinygrad_cnn.grad_mode import caller
 from tinygrad_cnn.observe import Observer, observer
 from tinygrad_cnn.viz.numbers import KEPT, Numbers, numbers
+from tinygrad_cnn.viz.page import Page, framed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,16 +205,15 @@ class Tape(Observer):
 
         return why(tensor, index, tape=self, **options)
 
-    def to_html(self, path: str | Path | None = None, **options: Any) -> str:
+    def to_html(self, path: str | Path | None = None, **options: Any) -> Page:
         """The replay: one page that shows the pass again, event by event; takes the options of `viz.graph`."""
         return self.graph(**options).to_html(path)
 
     def _repr_html_(self) -> str | None:
         from tinygrad_cnn.viz.render import RenderError
-        from tinygrad_cnn.viz.replay import framed
 
         try:
-            return framed(self.to_html(), repr(self)) if self.events else None
+            return framed(self.to_html(), repr(self), 50, "allow-scripts") if self.events else None
         except RenderError:  # the text says what was recorded
             return None
 

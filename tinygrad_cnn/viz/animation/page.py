@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+from tinygrad_cnn.viz.page import Page, filled, part
 
 if TYPE_CHECKING:
     from tinygrad_cnn.viz.animation.show import Animation
 
 
-def page(animation: Animation, directions: Sequence[Any]) -> str:
+def page(animation: Animation, directions: Sequence[Any]) -> Page:
     """The page with these directions; it begins with the animation's own."""
     boards = [vars(animation.board(way)) | {"notes": animation.notes(way)} for way in directions]
     data = json.dumps(
@@ -22,12 +22,8 @@ def page(animation: Animation, directions: Sequence[Any]) -> str:
     parts = {
         "title": html.escape(animation.title),
         "sizes": html.escape(animation.sizes),
-        "css": _part("css"),
-        "js": _part("js"),
+        "css": part("animation.css"),
+        "js": part("animation.js"),
         "data": data.replace("<", "\\u003c"),  # no text can end the script
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _part("html"))
-
-
-def _part(ending: str) -> str:
-    return files("tinygrad_cnn.viz").joinpath("pages", f"animation.{ending}").read_text(encoding="utf-8")
+    return filled("animation.html", parts)

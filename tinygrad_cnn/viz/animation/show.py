@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -20,6 +19,7 @@ from tinygrad_cnn.viz.animation import frames, lecture
 from tinygrad_cnn.viz.animation.board import Backward, Board, Forward, View
 from tinygrad_cnn.viz.animation.slide import Slide, check, chosen, sample_of, slide
 from tinygrad_cnn.viz.animation.words import span
+from tinygrad_cnn.viz.page import Page, framed, written
 
 Array = Any
 Numbers = int | Iterable[int] | None
@@ -80,18 +80,18 @@ class Animation:
         example = ["dy, the gradient of the output, was not given: it is 1, −1, 2, −2 in turn"] if invented else []
         return [*example, *_notes(self.slide, self.view, direction)]
 
-    def to_html(self, path: str | Path | None = None) -> str:
+    def to_html(self, path: str | Path | None = None) -> Page:
         """Returns the animation as one page that needs nothing else, with both directions; writes it if asked to.
 
         Args:
-            path: The file to write.
+            path: The file to write, `….html`.
+
+        Raises:
+            ValueError: The name of the file ends otherwise.
         """
         from tinygrad_cnn.viz.animation.page import page
 
-        text = page(self, DIRECTIONS if len(self.view.places) <= BOTH else (self.direction,))
-        if path is not None:
-            _made(path).write_text(text, encoding="utf-8")
-        return text
+        return written(page(self, DIRECTIONS if len(self.view.places) <= BOTH else (self.direction,)), path)
 
     def to_gif(self, path: str | Path, milliseconds: int = 1500, width: int = 1200) -> Path:
         """Writes the animation as a GIF that repeats, for slides; returns its path.
@@ -128,10 +128,7 @@ class Animation:
 
     def _repr_html_(self) -> str:
         """A frame of its own in a notebook, so that several pages do not disturb one another."""
-        return (
-            f'<iframe title="{html.escape(self.title)}" srcdoc="{html.escape(self.to_html())}" '
-            'style="width: 100%; height: 46rem; box-sizing: border-box; border: 1px solid #8888"></iframe>'
-        )
+        return framed(self.to_html(), self.title, 46)
 
 
 def animate(

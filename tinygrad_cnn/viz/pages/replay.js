@@ -240,6 +240,14 @@ const tabs = scenes.map((one, i) => i).filter((i) => scenes[i].parent === null);
 const drawings = [...document.querySelectorAll(".scene")];
 const SVG = "http://www.w3.org/2000/svg";
 
+// A box's place and size, from its corners: a page in a frame that is not shown yet has no layout to ask.
+function extent(shape) {
+  const numbers = (shape.getAttribute("points") ?? shape.getAttribute("d")).match(/-?[\d.]+/g).map(Number);
+  const xs = numbers.filter((_, i) => i % 2 === 0), ys = numbers.filter((_, i) => i % 2);
+  const x = Math.min(...xs), y = Math.min(...ys);
+  return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
+}
+
 function prepared(s) {  // finds the boxes and arrows of a drawing when it is first shown
   const known = scenes[s];
   if (known.nodes) return known;
@@ -249,7 +257,7 @@ function prepared(s) {  // finds the boxes and arrows of a drawing when it is fi
   known.svg = svg;
   known.root = svg.querySelector("g");
   known.nodes = known.boxes.map((box, i) => {
-    const g = part(`n${i}`), texts = [...g.querySelectorAll("text")], shape = g.querySelector("path, polygon").getBBox();
+    const g = part(`n${i}`), texts = [...g.querySelectorAll("text")], shape = extent(g.querySelector("path, polygon"));
     const grad = texts.at(-1)?.textContent.startsWith("grad not") ? texts.pop() : null;
     const value = texts.at(-1)?.textContent.startsWith("value not") ? texts.pop() : null;
     for (const text of [value, grad]) {

@@ -46,9 +46,9 @@ const signed = (text) => (/^[−[]/.test(text) ? text : /^\d/.test(text) ? `+${t
 
 // ---- pictures of numbers
 
-const POLES = {  // orange, middle, purple: with any colour vision, and in grey by lightness on each side
-  light: [[179, 88, 6], [241, 163, 64], [247, 247, 247], [153, 142, 195], [84, 39, 136]],
-  dark: [[255, 196, 120], [190, 104, 24], [27, 33, 43], [112, 96, 190], [196, 184, 255]],
+const POLES = {  // purple, middle, orange, as in the figures: with any colour vision, in grey by lightness on each side
+  light: [[84, 39, 136], [153, 142, 195], [247, 247, 247], [241, 163, 64], [179, 88, 6]],
+  dark: [[196, 184, 255], [112, 96, 190], [27, 33, 43], [190, 104, 24], [255, 196, 120]],
 };
 function colour(t) {
   const poles = POLES[dark.matches ? "dark" : "light"];

@@ -399,6 +399,15 @@ def test_every_kind_can_be_saved(name, direction, tmp_path, rng):
         assert animation.save(tmp_path / f"a.{ending}").stat().st_size > 1000
 
 
+def test_the_command_makes_slow_slides(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    result = CliRunner().invoke(app, ["animate", "--kind", "max-pool", "--out", "slow.gif", "--milliseconds", "2500"])
+    assert result.exit_code == 0, result.output
+    with image.open("slow.gif") as picture:
+        assert picture.info["duration"] == 2500
+
+
 def test_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = CliRunner().invoke

@@ -225,6 +225,7 @@ def test_in_a_small_graph_formulas_have_its_own_names():
     graph = viz.graph(f, params={"x": x, "y": y, "z": z}, formulas=True)
     assert graph.speaks
     assert titles(graph, "operation") == ["add", "mul₁", "mul₂"]
+    assert {arrow.name for arrow in graph.arrows} == {""}  # the x of an addition would be taken for this one
     dot = graph.to_dot()
     for law in ("∂L/∂add = ∂L/∂mul₁ · z", "∂L/∂mul₁ = ∂L/∂mul₂ · x", "∂L/∂x = ∂L/∂mul₂ · mul₁", "∂L/∂y = ∂L/∂add"):
         assert law in dot

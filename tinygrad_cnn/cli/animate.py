@@ -23,7 +23,7 @@ KINDS = {
 }
 
 
-def animate(out: Path, kind: str, direction: str, options: dict[str, str | int | None]) -> None:
+def animate(out: Path, kind: str, direction: str, milliseconds: int, options: dict[str, str | int | None]) -> None:
     """Writes the animation of a layer: the lectures' own numbers where the sizes allow, else small whole ones."""
     from tinygrad_cnn import viz
 
@@ -44,7 +44,7 @@ def animate(out: Path, kind: str, direction: str, options: dict[str, str | int |
         layer, x = _convolution(given) if kind == "conv" else _pooling(kind, given)
         shown = viz.animate(layer, x, direction=way)
     with writing(out, runs.ELSEWHERE):
-        path = shown.save(out)
+        path = shown.to_gif(out, milliseconds) if out.suffix.lower() == ".gif" else shown.save(out)
     say(f"{shown.title}, {shown.sizes}, {many(len(shown.view.places), 'frame')}: {path}")
 
 

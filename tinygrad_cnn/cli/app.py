@@ -355,7 +355,7 @@ def graph(
 
 tinygrad-cnn animate
 
-tinygrad-cnn animate --out slide.gif --direction backward
+tinygrad-cnn animate --out slide.gif --direction backward --milliseconds 3000
 
 tinygrad-cnn animate --kind max_pool --size 6x8 --kernel-size 3 --stride 2""",
 )
@@ -396,6 +396,9 @@ def animate(
     direction: Annotated[
         str, typer.Option(help="forward or backward: what a GIF shows; a page has both.", metavar="NAME")
     ] = "forward",
+    milliseconds: Annotated[
+        int, typer.Option(min=50, metavar="NUMBER", help="How long a GIF shows each frame.")
+    ] = 1500,
     debug: Debug = False,
 ) -> None:
     """Show a convolution or pooling at work: the window moves, the products are written out, forward and backward.
@@ -413,7 +416,7 @@ def animate(
         "padding": padding,
         "dilation": dilation,
     }
-    animate(out, kind, direction, options)
+    animate(out, kind, direction, milliseconds, options)
 
 
 @app.command("recipes")

@@ -87,6 +87,7 @@ class Graph:
         boxes, arrows = walk(self.root, {node: name for node, (name, _) in self._leaves.items()}, self._chains)
         if self.speaks:
             boxes = [replace(box, title=self._names[box.nodes[0]]) if box.nodes else box for box in boxes]
+            arrows = [replace(arrow, name="") for arrow in arrows]  # its x would be taken for the graph's
         self.description = describe(boxes)
         drawn, between, note = self._fitted(boxes, arrows)
         self.description += note

@@ -17,7 +17,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-ROUNDS, STEPS, TURNS = 12, 8, 10
+ROUNDS, STEPS, TURNS = 12, 8, 20
 
 
 def step_times(recorded: bool = False) -> list[float]:
@@ -25,8 +25,11 @@ def step_times(recorded: bool = False) -> list[float]:
     import numpy as np
 
     import tinygrad_cnn as tcnn
-    from tinygrad_cnn import models, optim, viz
+    from tinygrad_cnn import models, optim
     from tinygrad_cnn.nn import functional as F
+
+    if recorded:
+        from tinygrad_cnn import viz
 
     model = models.LeNet5()
     optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)

@@ -224,17 +224,19 @@ def walk_back(
         into_leaves: Add the gradients of leaves to their `.grad`.
         wanted: Nodes whose gradients to return.
     """
-    found: dict[Node, Array] = {}
-    for node, dy in steps_back(roots, retain_graph, into_leaves, wanted):
-        if node in wanted:
-            found[node] = dy
-    return found
+    found = dict.fromkeys(wanted)
+    for _ in steps_back(roots, retain_graph, into_leaves, found):
+        pass
+    return {node: dy for node, dy in found.items() if dy is not None}
 
 
 def steps_back(
-    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()
-) -> Iterator[tuple[Node, Array]]:
-    """`walk_back`, a node at a time: yields each node with its gradient, once that was handed on to its parents."""
+    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: dict[Node, Array | None]
+) -> Iterator[Node]:
+    """`walk_back`, a node at a time: yields each node, once its gradient was handed on to its parents.
+
+    It yields no gradients, and drops them as it goes, so that the next ones are made in the same memory.
+    """
     watcher = observer.get()
     gradients = _Gradients()
     for node, dy in roots:
@@ -249,6 +251,8 @@ def steps_back(
         dy = gradients.take(node)
         if dy is None:
             continue
+        if node in wanted:
+            wanted[node] = dy
         keeping = into_leaves and node.retains_grad
         if keeping:
             _keep(node, dy)
@@ -267,9 +271,10 @@ def steps_back(
                         gradients.add(parent, dx)
                         if watcher:
                             watcher.handed_on(node, index, dx, gradients.arrays[parent])
+                del sent
             if not retain_graph:
                 node.free()
-        yield node, dy
+        yield node
 
 
 class _Gradients:

@@ -161,7 +161,9 @@ class Walker:
         token = observer.set(self.tape)  # the walk looks for an observer when it begins
         try:
             if self._walk is None:
-                self._walk = steps_back([self.result._root("step", None)], retain_graph=True, into_leaves=True)
+                self._walk = steps_back(
+                    [self.result._root("step", None)], retain_graph=True, into_leaves=True, wanted={}
+                )
             known = len(self.tape.steps)
             next(self._walk, None)
             return len(self.tape.steps) > known

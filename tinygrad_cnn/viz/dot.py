@@ -63,7 +63,7 @@ def to_dot(
         picture.attr(splines="line", nslimit="0.1", nslimit1="0.1", mclimit="0.1")
     if caption:
         picture.attr(labelloc="t", fontsize="12", label=_caption(boxes, caption))
-    picture.attr("node", fontname=FONT, fontsize="12", margin="0.14,0.03", height="0.3", fontcolor="#111111")
+    picture.attr("node", fontname=FONT, fontsize="12", margin="0.18,0.055", height="0.3", fontcolor="#111111")
     picture.attr("edge", fontname=FONT, fontsize="9.5", color="#555555", fontcolor="#555555", arrowsize="0.7")
     for i, box in enumerate(boxes):
         style = dict(STYLES[box.kind])
@@ -130,7 +130,7 @@ def _arrow_label(arrow: Arrow) -> str:
 
     many = f"{arrow.count:,} arrows" if arrow.count > 1 else ""
     words = " ".join(part for part in (many, arrow.name, shape_text(arrow.shape)) if part)
-    return f"< {text(words)} >" if words else ""
+    return f"<&#160;&#160;{text(words)}&#160;>" if words else ""
 
 
 def _caption(boxes: Sequence[Box], caption: str) -> str:

@@ -96,6 +96,24 @@ def test_history_config_and_checkpoint_agree(trained):
     assert history[-1]["val_accuracy"] > 0.3  # ten classes: it has begun to learn
 
 
+def test_a_run_that_was_stopped_says_how_to_go_on_and_does(here, monkeypatch):
+    class Stopping(training.ProgressBar):  # as the dashboard's button does
+        def on_epoch_end(self, run):
+            super().on_epoch_end(run)
+            run.stop("enough")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "ProgressBar", Stopping)
+        result = call("train", "lenet5", "--epochs", 2, "--out", "stopped")
+    assert result.exit_code == 0, result.output
+    assert "after 1 epoch;" in result.stdout
+    assert "train --resume stopped\n" in result.stdout
+    result = call("train", "--resume", "stopped")
+    assert result.exit_code == 0, result.output
+    assert "after 2 epochs;" in result.stdout
+    assert "--resume" not in result.stdout
+
+
 def test_the_end_says_where_things_are_and_what_to_try(trained):
     run, output = trained
     for name in (*PICTURES, "report.html", "graph.svg", "replay.html", "history.json", "checkpoints/"):

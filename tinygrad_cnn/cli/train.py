@@ -252,6 +252,7 @@ def announce(
     example = run / runs.EXAMPLE
     picture = quoted(example) if example in left.values() else f"my_picture.png --run {quoted(run)}"
     for line in (
+        *([again(run)] if epochs < config["epochs"] else []),  # it was stopped, say on the dashboard
         f"{program()} evaluate {quoted(run)}",
         f"{program()} predict {picture}",
         f"{program()} train {runs.form(config)} --data {other}",

@@ -20,6 +20,9 @@ for name in ("learning_curves.png", "confusion_matrix.png", "filters.png"):
     data = (run / name).read_bytes() if (run / name).exists() else b""
     if not data.startswith(b"\x89PNG") or len(data) < 4096:
         problems.append(f"{name} is missing or empty")
+replay = (run / "replay.html").read_bytes() if (run / "replay.html").exists() else b""
+if not 100_000 < len(replay) < 2_000_000 or b"Backpropagation through LeNet5" not in replay:
+    problems.append(f"replay.html has {len(replay):,} bytes, or shows no LeNet-5")
 xml.dom.minidom.parse(str(run / "graph.svg"))
 if not list(run.glob("**/model.safetensors")):
     problems.append("there is no checkpoint")

@@ -345,6 +345,11 @@ class Storage(TensorMethods):
         return operands
 
 
+def host(values: Any) -> np.ndarray:
+    """A tensor, an array of any device, or lists, as a NumPy array."""
+    return np.asarray(backends.to_numpy(values._data if isinstance(values, Storage) else values))
+
+
 def copied(data: Any, dtype: Any, device: str | Backend | None) -> Array:
     """Data as an array of its own."""
     wanted = None if dtype is None else dtypes.as_dtype(dtype)

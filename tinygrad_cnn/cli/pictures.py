@@ -144,8 +144,9 @@ def one_step(run: Path, model: Module, loader: DataLoader) -> tuple[Path, Path |
         loss = training.loss_of(model)(model(x[:FEW]), y[:FEW])
         loss.backward()
     model.zero_grad()
-    path = tape.graph().save(run / "graph.svg")
-    return path, tape.graph().save(run / REPLAY) if path.suffix == ".svg" else None
+    graph = tape.graph()
+    path = graph.save(run / "graph.svg")
+    return path, graph.save(run / REPLAY) if path.suffix == ".svg" else None
 
 
 def page(

@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_cnn import backends, nn, random
 from tinygrad_cnn.autograd import Tensor, enable_grad, grad, is_grad_enabled
 from tinygrad_cnn.nn.utils import evaluating
+from tinygrad_cnn.storage import host
 from tinygrad_cnn.training.callbacks import Callback, Run
 from tinygrad_cnn.training.loop import LossFn, loss_of
 
@@ -69,7 +70,7 @@ def histogram(values: Any, kind: str = "activations", *, step: int = 0, layer: s
     >>> histogram(np.array([0.01, -0.01, 1.0]), "gradients", bins=2).counts.tolist()   # 10⁻² twice, 10⁰ once
     [2, 1]
     """
-    array = values.numpy() if isinstance(values, Tensor) else np.asarray(backends.to_numpy(values))
+    array = host(values)
     dead = 0.0
     if kind == "activations" and array.ndim > 1 and array.size:
         dead = float((array == 0).all(axis=(0, *range(2, array.ndim))).mean())
@@ -83,6 +84,14 @@ def histogram(values: Any, kind: str = "activations", *, step: int = 0, layer: s
         seen = np.log10(np.abs(seen))
     counts, edges = np.histogram(seen, bins)
     return Histogram(step, layer, kind, counts, float(edges[0]), float(edges[-1]), zeros, dead, rms)
+
+
+def thinned(array: Any, most: int) -> np.ndarray:
+    """At most so many numbers of an array of any device, evenly spaced: flat, on the host, as float64."""
+    backend = backends.backend_of(array)
+    with backend.activate():
+        some = array.reshape(-1)[:: -(-array.size // most) or 1]
+    return backend.to_numpy(some).astype(np.float64)
 
 
 def layer_histograms(

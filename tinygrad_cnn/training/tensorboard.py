@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.about import TinygradCnnWarning, install
-from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.training.callbacks import Callback, Run
+from tinygrad_cnn.training.histograms import thinned
 
 _numbers = itertools.count(1)
 _MOST = 2**18  # numbers of one parameter that a histogram looks at
@@ -83,9 +83,9 @@ class TensorBoard(Callback):
         self._scalars(run.step, {_tag(name): value for name, value in run.logs.items() if _is_number(value)})
         if self.histograms_every and run.epoch % self.histograms_every == 0:
             for name, parameter in run.model.named_parameters():
-                self._histogram(run.step, f"weights/{name}", parameter, parameter.data)
+                self._histogram(run.step, f"weights/{name}", parameter.data)
                 if parameter.grad is not None:
-                    self._histogram(run.step, f"gradients/{name}", parameter, parameter.grad)
+                    self._histogram(run.step, f"gradients/{name}", parameter.grad)
         for name, function in self.images.items():
             picture = function(run)
             if picture is not None:
@@ -101,11 +101,8 @@ class TensorBoard(Callback):
         for name, value in values.items():
             self._write(step, self._summary.scalar(name, float(value)))
 
-    def _histogram(self, step: int, name: str, parameter: Tensor, array: Any) -> None:
-        flat = array.reshape(-1)
-        with parameter.backend.activate():
-            some = flat[:: -(-flat.size // _MOST) or 1]
-        values = parameter.backend.to_numpy(some).astype(np.float64)
+    def _histogram(self, step: int, name: str, array: Any) -> None:
+        values = thinned(array, _MOST)
         values = values[np.isfinite(values)]
         if values.size:
             self._write(step, self._summary.histogram(name, values, bins=30))

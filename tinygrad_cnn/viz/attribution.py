@@ -14,7 +14,8 @@ import numpy as np
 from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor, grad, no_grad
 from tinygrad_cnn.shapes import Ints, ShapeError, Window
-from tinygrad_cnn.viz.inputs import host, images, last_output, path_of, undisturbed
+from tinygrad_cnn.storage import host
+from tinygrad_cnn.viz.inputs import images, last_output, path_of, undisturbed
 
 _BATCH = 64  # covered images that go through the network at once
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +14,7 @@ from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.viz.dot import accessible, to_dot
 from tinygrad_cnn.viz.formulas import Formula, formula
-from tinygrad_cnn.viz.modules import called, calls, fold, hiding, own_names
+from tinygrad_cnn.viz.modules import called, calls, fold, hiding, networks, own_names
 from tinygrad_cnn.viz.numbers import Numbers, amount, numbers
 from tinygrad_cnn.viz.page import Page, written
 from tinygrad_cnn.viz.render import REMEDY, RenderError, render
@@ -60,6 +60,7 @@ class Graph:
     """The graph of a computation: boxes and arrows in topological order, their numbers, and pictures of them.
 
     Attributes:
+        nodes: All that it was computed from, parents before children.
         boxes: What is drawn.
         arrows: Between positions in `boxes`.
         speaks: Whether formulas have the names of this graph's numbers: it is small, and all of them have one.
@@ -76,15 +77,16 @@ class Graph:
         self._result, self._params = result, params
         self.root: Node = result._needs_node("graph") if isinstance(result, Tensor) else result
         self.tape = tape_with(self.root) if tape is None else tape
-        nodes = topological(self.root)
-        self._chains = calls(nodes, params)
-        self._owned = own_names(nodes, params)
+        self.nodes = nodes = topological(self.root)
+        roots = called(nodes, params)
+        self._chains = calls(nodes, roots)
+        self._owned = own_names(roots)
         self._leaves = self._owned | leaf_names(params)
         self._names = _told_apart({node: self._called(node) for node in nodes})
         # in a small graph formulas speak of its own names; in a network of the x and the weight of each operation
         named = all(node in self._leaves or isinstance(node, Function) for node in nodes)
         self.speaks = named and len(nodes) <= FEW and all(map(_short, self._names.values()))
-        boxes, arrows = walk(self.root, {node: name for node, (name, _) in self._leaves.items()}, self._chains)
+        boxes, arrows = walk(nodes, {node: name for node, (name, _) in self._leaves.items()}, self._chains)
         if self.speaks:
             boxes = [replace(box, title=self._names[box.nodes[0]]) if box.nodes else box for box in boxes]
             arrows = [replace(arrow, name="") for arrow in arrows]  # its x would be taken for the graph's
@@ -93,7 +95,7 @@ class Graph:
         self.description += note
         self.boxes, self.arrows = tuple(drawn), tuple(between)
         self.place = {node: i for i, box in enumerate(drawn) for node in box.nodes}
-        self.title = _titled(nodes)
+        self.title = f"Backpropagation through {' and '.join(_kinds(roots)) or self.root.name}"
         self._walker: Walker | None = None
 
     def _fitted(self, boxes: Sequence[Box], arrows: Sequence[Arrow]) -> tuple[Sequence[Box], Sequence[Arrow], str]:
@@ -365,10 +367,9 @@ class Graph:
         return {"text/plain": f"{self!r}\n# to see it as a picture: {REMEDY}\n{self.to_dot()}"}
 
 
-def _titled(nodes: Sequence[Node]) -> str:
-    """A headline for pictures and pages; the network is known if one was called."""
-    networks = dict.fromkeys(type(root).__name__ for root in called(nodes) if next(root.children(), None) is not None)
-    return f"Backpropagation through {' and '.join(networks) or nodes[-1].name}"
+def _kinds(roots: Iterable[Module]) -> dict[str, None]:
+    """The classes of the networks that were called."""
+    return dict.fromkeys(type(network).__name__ for network in networks(roots))
 
 
 def _told_apart(names: dict[Node, str]) -> dict[Node, str]:

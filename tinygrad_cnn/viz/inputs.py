@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
-
-from tinygrad_cnn import backends, nn, random
+from tinygrad_cnn import nn, random
 from tinygrad_cnn.autograd import Tensor, enable_grad
 from tinygrad_cnn.models.paths import module_at
 from tinygrad_cnn.nn.utils import evaluating
@@ -20,11 +18,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, with a graph, and random numbers that nobody else misses; afterwards all is as before."""
     with evaluating(model), enable_grad(), random.use_generator(random.Generator()):
         yield
-
-
-def host(values: Any) -> np.ndarray:
-    """A tensor, an array of any device, or lists, as a NumPy array."""
-    return values.numpy() if isinstance(values, Tensor) else np.asarray(backends.to_numpy(values))
 
 
 def images(operation: str, model: nn.Module, x: Any) -> Tensor:

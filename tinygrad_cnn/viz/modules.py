@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -29,17 +29,34 @@ class Call(NamedTuple):
 Chain = tuple[Call, ...]
 
 
-def calls(nodes: Sequence[Node], params: object = None) -> dict[Node, Chain]:
-    """Inside the calls of which modules each node was computed, the outermost first.
+def called(nodes: Sequence[Node], params: object = None) -> dict[Module, str]:
+    """The modules that were called from outside all others → the name that is put before those inside.
+
+    The network itself has none, so that its layers have the names of `named_modules()`.
 
     Args:
         nodes: All nodes of the graph.
         params: What `viz.graph` was given; a module that contains the others gives them their names. Without one, the
             network that was called does.
     """
+    roots = dict.fromkeys(node.scope.modules()[0] for node in nodes if node.scope is not None)
+    known = {module: path for path, module in params.named_modules()} if isinstance(params, Module) else {}
+    alone = networks(roots)
+    if not known and len(alone) == 1:
+        known = {alone[0]: ""}
+    return {root: known.get(root, type(root).__name__) for root in roots}
+
+
+def calls(nodes: Sequence[Node], roots: Mapping[Module, str]) -> dict[Node, Chain]:
+    """Inside the calls of which modules each node was computed, the outermost first.
+
+    Args:
+        nodes: All nodes of the graph.
+        roots: What `called` returns.
+    """
     paths = {
         root: {module: join(name, path) if path else name for path, module in root.named_modules()}
-        for root, name in _named_roots(nodes, params).items()
+        for root, name in roots.items()
     }
 
     @cache  # one module may compute thousands of nodes
@@ -53,32 +70,19 @@ def calls(nodes: Sequence[Node], params: object = None) -> dict[Node, Chain]:
     return {node: () if node.scope is None else chain(node.scope) for node in nodes}
 
 
-def called(nodes: Sequence[Node]) -> list[Module]:
-    """The modules that were called from outside all others."""
-    return list(dict.fromkeys(node.scope.modules()[0] for node in nodes if node.scope is not None))
-
-
-def own_names(nodes: Sequence[Node], params: object = None) -> dict[Node, tuple[str, Tensor]]:
+def own_names(roots: Mapping[Module, str]) -> dict[Node, tuple[str, Tensor]]:
     """The node of each parameter of the modules that were called → its name and the tensor."""
     return {
         parameter.node: (join(name, path), parameter)
-        for root, name in _named_roots(nodes, params).items()
+        for root, name in roots.items()
         for path, parameter in root.named_parameters()
         if parameter.node is not None
     }
 
 
-def _named_roots(nodes: Sequence[Node], params: object) -> dict[Module, str]:
-    """The modules that were called from outside all others → the name that is put before those inside.
-
-    The network itself has none, so that its layers have the names of `named_modules()`.
-    """
-    roots = called(nodes)
-    known = {module: path for path, module in params.named_modules()} if isinstance(params, Module) else {}
-    networks = [root for root in roots if next(root.children(), None) is not None]
-    if not known and len(networks) == 1:
-        known = {networks[0]: ""}
-    return {root: known.get(root, type(root).__name__) for root in roots}
+def networks(roots: Iterable[Module]) -> list[Module]:
+    """Those that have modules inside."""
+    return [root for root in roots if next(root.children(), None) is not None]
 
 
 def fold(

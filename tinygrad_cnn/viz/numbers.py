@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.backends import to_numpy
+from tinygrad_cnn.storage import host
 
 KEPT = 65_536  # arrays up to this size are kept whole; larger ones only as statistics and a sample
 SAMPLE = 1_024  # numbers of a larger array that are kept, from its beginning
@@ -77,8 +77,7 @@ class Numbers:
 
 def numbers(values: Any, kept: int = KEPT) -> Numbers:
     """Copies an array (of any device), a tensor or a number; of more than `kept` numbers only the first 1,024."""
-    data = getattr(values, "data", values) if hasattr(values, "grad_fn") else values
-    array = np.asarray(to_numpy(data))
+    array = host(values)
     flat = array.astype(np.float64, copy=False).ravel()
     finite = np.isfinite(flat)
     good = flat if finite.all() else flat[finite]

@@ -30,7 +30,7 @@ from tinygrad_cnn.viz.render import render
 from tinygrad_cnn.viz.scenes import Scene, scenes
 from tinygrad_cnn.viz.store import Store, Worth
 from tinygrad_cnn.viz.tape import Event
-from tinygrad_cnn.viz.walk import Box, attributes, topological
+from tinygrad_cnn.viz.walk import Box, attributes
 
 if TYPE_CHECKING:
     from tinygrad_cnn.viz.graphs import Graph
@@ -102,7 +102,7 @@ class Script:
         """What happened to nodes of this graph in its last pass; a frame stands for some events and shows the last."""
         if self.tape is None:
             return []
-        nodes = set(topological(self.graph.root))
+        nodes = set(self.graph.nodes)
         events = [event for event in self.tape.events if event.phase == "forward" and event.node in nodes]
         last = self.tape.events[self.tape.steps[0] :] if self.tape.steps else []
         last = [event for event in last if event.phase != "forward" and event.node in nodes]
@@ -142,7 +142,7 @@ class Script:
 
     def _keys(self, events: Sequence[Sequence[Event]]) -> Iterator[Key]:
         """All nodes and data, in topological order; of very many, those in frames or shown by boxes."""
-        nodes = topological(self.graph.root)
+        nodes = self.graph.nodes
         if len(nodes) > FRAMES:
             told = {node for *_, event in events for node in (event.node, event.sender)}
             told |= {box.nodes[-1] for scene in self.scenes for box in scene.boxes if box.nodes}

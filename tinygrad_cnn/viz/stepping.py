@@ -14,7 +14,6 @@ from tinygrad_cnn.viz.formulas import formula
 from tinygrad_cnn.viz.numbers import Numbers
 from tinygrad_cnn.viz.render import RenderError
 from tinygrad_cnn.viz.tape import Event, Tape, parent_of
-from tinygrad_cnn.viz.walk import topological
 
 if TYPE_CHECKING:
     from tinygrad_cnn.viz.graphs import Graph
@@ -112,7 +111,7 @@ class Walker:
         self.recorded = graph.tape if graph.tape is not None and graph.tape.root is graph.root else None
         self.result = result
         self.reset()
-        self.total = len(self.tape.steps) if self.recorded else 1 + len(topological(graph.root))
+        self.total = len(self.tape.steps) if self.recorded else 1 + len(graph.nodes)
 
     def reset(self) -> None:
         """To the start; what was computed is forgotten."""

@@ -90,18 +90,20 @@ def leaf_names(params: Module | Mapping[str, Tensor] | None) -> dict[Node, tuple
     return names
 
 
-def walk(root: Node, names: Mapping[Node, str], chains: Mapping[Node, Sequence[Any]]) -> tuple[list[Box], list[Arrow]]:
+def walk(
+    nodes: Sequence[Node], names: Mapping[Node, str], chains: Mapping[Node, Sequence[Any]]
+) -> tuple[list[Box], list[Arrow]]:
     """One box for every node, and one for every input without a node (data), just before the operation it enters.
 
     Args:
-        root: Where the computation ended.
+        nodes: Parents before children, as `topological` gives them.
         names: Of leaves.
         chains: Node → the calls of modules it was computed in.
     """
     boxes: list[Box] = []
     arrows: list[Arrow] = []
     place: dict[Node, int] = {}
-    for node in topological(root):
+    for node in nodes:
         if isinstance(node, Function):
             sources = []
             for i, (parent, shape) in enumerate(zip(node.parents, node.input_shapes)):

@@ -16,7 +16,9 @@ import numpy as np
 
 from tinygrad_cnn import nn, observe
 from tinygrad_cnn.autograd import Tensor, no_grad
+from tinygrad_cnn.training.histograms import thinned
 from tinygrad_cnn.viz import inputs
+from tinygrad_cnn.viz.tiles import tiled
 
 MAPS = 16  # feature maps of a layer that are shown
 LAYERS = 24  # layers
@@ -96,14 +98,7 @@ def mosaic(tiles: list[np.ndarray], columns: int | None = None) -> np.ndarray | 
     """Pictures of one size side by side, a pixel of black between them; None if there are none."""
     if not tiles:
         return None
-    H, W, *colour = tiles[0].shape
-    columns = columns or math.ceil(math.sqrt(len(tiles)))
-    rows = -(-len(tiles) // columns)
-    whole = np.zeros((rows * (H + 1) - 1, columns * (W + 1) - 1, *colour), np.uint8)
-    for i, tile in enumerate(tiles):
-        top, left = (i // columns) * (H + 1), (i % columns) * (W + 1)
-        whole[top : top + H, left : left + W] = tile
-    return whole
+    return tiled(np.stack(tiles), columns or math.ceil(math.sqrt(len(tiles))), blank=0).astype(np.uint8)
 
 
 def enlarged(image: np.ndarray | None, side: int = 256) -> np.ndarray | None:
@@ -225,15 +220,12 @@ class Size:
 def sizes(model: nn.Module) -> list[Size]:
     """How large weights and gradients are, per parameter with two axes or more."""
     return [
-        Size(name, _rms(p, p.data), None if p.grad is None else _rms(p, p.grad))
+        Size(name, _rms(p.data), None if p.grad is None else _rms(p.grad))
         for name, p in model.named_parameters()
         if p.ndim > 1
     ]
 
 
-def _rms(parameter: Tensor, array: Any) -> float:
-    """Of large parameters only every so many-th number is looked at."""
-    with parameter.backend.activate():
-        some = array.reshape(-1)[:: -(-array.size // SAMPLE) or 1]
-    values = parameter.backend.to_numpy(some).astype(np.float64)
+def _rms(array: Any) -> float:
+    values = thinned(array, SAMPLE)
     return float(np.sqrt(np.mean(values * values))) if values.size else 0.0

@@ -15,11 +15,11 @@ import numpy as np
 
 from tinygrad_cnn.about import TinygradCnnWarning
 from tinygrad_cnn.shapes import ShapeError
+from tinygrad_cnn.storage import host
 from tinygrad_cnn.training import Callback, Run
 from tinygrad_cnn.training.timing import Budget
 from tinygrad_cnn.viz.dashboard import look
 from tinygrad_cnn.viz.dashboard.memory import Memory
-from tinygrad_cnn.viz.inputs import host
 
 if TYPE_CHECKING:
     from tinygrad_cnn.viz.dashboard.server import Server

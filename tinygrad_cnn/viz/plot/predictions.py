@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_cnn.shapes import ShapeError
-from tinygrad_cnn.viz.inputs import host
+from tinygrad_cnn.storage import host
 from tinygrad_cnn.viz.plot import style
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import numpy as np
 from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Tensor, no_grad
 from tinygrad_cnn.shapes import ShapeError
-from tinygrad_cnn.viz.inputs import host, undisturbed
+from tinygrad_cnn.storage import host
+from tinygrad_cnn.viz.inputs import undisturbed
 from tinygrad_cnn.viz.plot import style
 
 if TYPE_CHECKING:

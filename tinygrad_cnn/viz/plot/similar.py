@@ -9,7 +9,8 @@ import numpy as np
 
 from tinygrad_cnn import models, nn, random
 from tinygrad_cnn.shapes import ShapeError
-from tinygrad_cnn.viz.inputs import host, images, path_of
+from tinygrad_cnn.storage import host
+from tinygrad_cnn.viz.inputs import images, path_of
 from tinygrad_cnn.viz.plot import style
 
 if TYPE_CHECKING:

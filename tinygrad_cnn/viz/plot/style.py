@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_cnn.about import install
+from tinygrad_cnn.viz.tiles import tiled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,14 +108,7 @@ def room(texts: Iterable[str], size: float, least: float, most: float) -> float:
 
 def mosaic(tiles: np.ndarray, columns: int) -> np.ndarray:
     """Puts tiles (n, R, S) or (n, R, S, 3) side by side, a pixel of white between them."""
-    n, R, S = tiles.shape[:3]
-    lines = ceil(n / columns)
-    blank = 1.0 if tiles.ndim == 4 else np.nan
-    mosaic = np.full((lines * (R + 1) - 1, columns * (S + 1) - 1, *tiles.shape[3:]), blank)
-    for i, tile in enumerate(tiles):
-        top, left = i // columns * (R + 1), i % columns * (S + 1)
-        mosaic[top : top + R, left : left + S] = tile
-    return mosaic
+    return tiled(tiles, columns, blank=1.0 if tiles.ndim == 4 else np.nan)
 
 
 def number_tiles(axes: Axes, what: str, n: int, columns: int, R: int, S: int, gap: bool = True) -> None:

@@ -17,6 +17,7 @@ from tinygrad_cnn.kernels import threads
 from tinygrad_cnn.kernels.cpu import blocks
 from tinygrad_cnn.random import philox
 from tinygrad_cnn.shapes import Window
+from tinygrad_cnn.textbook import conv as textbook
 
 FAST = [name for name in kernels.names() if "cpu" in kernels.get(name).implementations]
 GENERATORS: dict[str, Callable[[Draw], Iterator[tuple[tuple[Any, ...], dict[str, Any]]]]] = {}
@@ -94,7 +95,7 @@ VOLUMES: list[tuple[tuple[int, ...], int, tuple[int, ...], int, dict[str, Any]]]
 
 
 def convolutions(rank: int, cases: Any) -> None:
-    @generator(f"conv{rank}d_forward", *["conv2d_forward_im2col"] * (rank == 2))
+    @generator(f"conv{rank}d_forward")
     def _(draw: Draw) -> Iterator[Any]:
         for (N, C, *sizes), K, kernel, groups, rest in cases:
             x, weight = draw(N, C, *sizes), draw(K, C // groups, *kernel)
@@ -411,6 +412,24 @@ def test_results_are_arrays_of_their_own():
                 assert not any(np.shares_memory(a, b) for b in (*arrays[:i], *given)), name
 
 
+def by_textbook(way: Any, x: Any, weight: Any, bias: Any, window: Window, groups: int) -> Any:
+    """A convolution of any kind from a textbook's, that knows one stride, one padding and no groups or dilation."""
+    K, Cg = weight.shape[:2]
+    spread = np.zeros((K, Cg, *window.spans))  # dilation: zeros between the kernel's numbers
+    spread[:, :, :: window.dilation[0], :: window.dilation[1]] = weight
+    bias = np.zeros(K) if bias is None else bias
+    stride, padding, picked = 1, 0, window.stride
+    if window.stride[0] == window.stride[1]:
+        stride, picked = window.stride[0], (1, 1)
+    if len({*window.pads[0], *window.pads[1]}) == 1:
+        padding = window.pads[0][0]
+    else:
+        x = np.pad(x, ((0, 0), (0, 0), *window.pads))
+    parts = zip(np.split(x, groups, axis=1), np.split(spread, groups), np.split(bias, groups))
+    y = np.concatenate([way(*part, stride, padding) for part in parts], axis=1)
+    return y[:, :, :: picked[0], :: picked[1]]
+
+
 @pytest.mark.parametrize("case", range(len(CONVOLUTIONS) - 1))
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_four_ways_to_convolve(case, with_bias):
@@ -421,20 +440,21 @@ def test_four_ways_to_convolve(case, with_bias):
     x, weight, bias = draw(N, C, H, W), draw(K, C // groups, *kernel), draw(K) if with_bias else None
     arguments = (x, weight, bias, window, groups)
     taps = kernels.conv2d_forward.implementations["reference"](*arguments)
-    for way in (kernels.conv2d_forward_loops, kernels.conv2d_forward_im2col, kernels.conv2d_forward):
-        y = way(*arguments)
+    loops, im2col = (by_textbook(way, *arguments) for way in (textbook.conv2d_forward, textbook.conv2d_forward_im2col))
+    for y in (loops, im2col, kernels.conv2d_forward(*arguments)):
         assert y.shape == (N, K, *window.out(H, W))
         np.testing.assert_allclose(y, taps, rtol=1e-12, atol=1e-12)
 
 
-def test_col2im_is_the_transpose_of_im2col():
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 1), (3, 2)])
+def test_col2im_is_the_transpose_of_im2col(stride, padding):
     """`⟨im2col(x), v⟩ = ⟨x, col2im(v)⟩` for any v: what makes it the way back."""
     draw = Draw("float64", "contiguous")
-    for (N, C, H, W), _, kernel, _, rest in CONVOLUTIONS[:-1]:
-        x, window = draw(N, C, H, W), Window(kernel, **rest)
-        columns = kernels.im2col(x, window)
+    for shape, _, kernel, _, _ in CONVOLUTIONS[:-1]:
+        x = draw(*shape)
+        columns = textbook.im2col(x, kernel, stride, padding)
         v = draw(*columns.shape)
-        back = kernels.col2im(v, x.shape, window)
+        back = textbook.col2im(v, x.shape, kernel, stride, padding)
         assert back.shape == x.shape
         np.testing.assert_allclose((columns * v).sum(), (x * back).sum(), rtol=1e-10, atol=1e-10)
 

@@ -12,6 +12,7 @@ import typer
 from tinygrad_cnn import models
 from tinygrad_cnn.cli import recipes
 from tinygrad_cnn.cli.console import command, complain, prepare, say
+from tinygrad_cnn.cli.exercise import exercise
 
 MODELS = f"The network: {', '.join(models.list_models())}."
 
@@ -43,6 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(exercise)
 
 DataDir = Annotated[
     Path | None,

@@ -8,10 +8,12 @@ import difflib
 import functools
 import io
 import os
+import re
 import shlex
 import subprocess
 import sys
 import traceback
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,8 +28,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # What our messages use beyond ASCII, for terminals and pipes that cannot show it (Windows code pages, LANG=C).
 PLAIN = {
     "×": "x", "·": "*", "−": "-", "–": "-", "→": "->", "…": "...", "≥": ">=", "≤": "<=", "─": "-", "█": "#", "▏": "|",
-    "✓": "ok", "✗": "no", "µ": "u", "“": '"', "”": '"', "’": "'",
+    "✓": "ok", "✗": "no", "µ": "u", "“": '"', "”": '"', "’": "'", "★": "*", "①": "1)", "②": "2)", "Σ": "sum ",
+    "√": "sqrt", "⌊": "floor(", "⌋": ")", "σ": "sigma", "μ": "mu", "ε": "eps", "β": "beta", "γ": "gamma", "∂": "d",
+    "≈": "~", "—": "-", "‖": "|", "∈": "in", "←": "<-", "∞": "inf", "⁻": "-", "\u0302": "_hat",
 }  # fmt: skip
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ˡˣᵀᵗ]+")
 
 
 def prepare() -> None:
@@ -46,7 +51,20 @@ def _warn(message: Warning | str, category: type[Warning], *place: Any, **more: 
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+    return plain(error.object[error.start : error.end]), error.end
+
+
+def plain(text: str) -> str:
+    """A text in ASCII; a question mark for each letter that nobody thought of.
+
+    >>> plain("3×3 → e⁻ˣ, Hyvärinen ☃")
+    '3x3 -> e^-x, Hyvarinen ?'
+    """
+    return "".join(map(_letter, _RAISED.sub(lambda exponent: f"^{exponent[0]}", text)))
+
+
+def _letter(c: str) -> str:
+    return PLAIN.get(c) or unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode() or "?"
 
 
 def console() -> Console:
@@ -153,11 +171,15 @@ def explained(error: Exception) -> str | None:
     """The message for an error that a user can do something about; None for one of our own."""
     from tinygrad_cnn.backends import DeviceError
     from tinygrad_cnn.data import DataError
+    from tinygrad_cnn.exercises.grading.reading import GradingError
+    from tinygrad_cnn.exercises.sources import CatalogueError
+    from tinygrad_cnn.exercises.workspace import WorkspaceError
     from tinygrad_cnn.shapes import ShapeError
     from tinygrad_cnn.training import CheckpointError, NonFiniteError
     from tinygrad_cnn.viz import RenderError
 
-    if isinstance(error, ShapeError | DataError | CheckpointError | DeviceError | NonFiniteError | RenderError):
+    ours = ShapeError | DataError | CheckpointError | DeviceError | NonFiniteError | RenderError
+    if isinstance(error, ours | CatalogueError | GradingError | WorkspaceError):
         return str(error)
     if isinstance(error, ImportError) and "pip install" in str(error):
         return str(error)

@@ -4,7 +4,7 @@
 - `activations`: relu, sigmoid, tanh, gelu, softmax, log_softmax
 - `linear`: the fully connected layer
 - `padding`: a border of one value or of the image's own pixels
-- `conv`: convolution by taps, by loops and by im2col
+- `conv`: convolution as a sum over the kernel's taps
 - `pool`: max, average and Lp pooling, and the way back of max pooling
 - `norm`: batch and local response normalisation
 - `upsample`: nearest pixels and blends of neighbours

@@ -1,13 +1,12 @@
-"""Convolution three ways: a sum over kernel taps (the oracle), seven loops (the definition), im2col (one product).
+"""Convolution as a sum over kernel taps; by loops and by im2col it is in `tinygrad_cnn/textbook/conv.py`.
 
 Shapes: x (N, C, H, W), weight (K, C/groups, R, S), y (N, K, P, Q). `window.taps(P, Q)` names each kernel tap and the
-pixels of the padded image it meets. The sum over taps is written once for lines, images and volumes: HW, RS and PQ are
-tuples of one, two or three sizes.
+pixels of the padded image it meets. It is written once for lines, images and volumes: HW, RS and PQ are tuples of one,
+two or three sizes.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.dtypes import accumulator
 from tinygrad_cnn.kernels.reference.padding import pad, unpad
 from tinygrad_cnn.kernels.table import kernel
-from tinygrad_cnn.shapes import Shape, Window
+from tinygrad_cnn.shapes import Window
 
 Array = Any
 
@@ -87,65 +86,3 @@ def _matrices(weight: Array, groups: int, dtype: Any) -> Array:
     K, Cg, *RS = weight.shape
     taps_last = weight.reshape(groups, K // groups, Cg, math.prod(RS))
     return namespace(weight).moveaxis(taps_last, -1, 0).astype(dtype).copy()
-
-
-@kernel("conv2d_forward_loops")
-def conv2d_forward_loops(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
-    """The definition, one output number at a time: seven nested loops that hide nothing."""
-    xp = namespace(x)
-    N, C, H, W = x.shape
-    K, Cg, R, S = weight.shape
-    P, Q = window.out(H, W)
-    padded = pad(x, window.pads)
-    y = xp.zeros((N, K, P, Q), dtype=x.dtype)
-    for n, k, p, q in itertools.product(range(N), range(K), range(P), range(Q)):
-        first = k // (K // groups) * Cg  # the first channel this filter's group sees
-        total = bias[k] if bias is not None else 0
-        for c, r, s in itertools.product(range(Cg), range(R), range(S)):
-            row = p * window.stride[0] + r * window.dilation[0]
-            column = q * window.stride[1] + s * window.dilation[1]
-            total = total + padded[n, first + c, row, column] * weight[k, c, r, s]
-        y[n, k, p, q] = total
-    return y
-
-
-@kernel("im2col")
-def im2col(x: Array, window: Window) -> Array:
-    """Every window of x as a column: (N, C, H, W) → (C·R·S, N·P·Q), so that convolution is one matrix product."""
-    xp = namespace(x)
-    N, C, H, W = x.shape
-    R, S = window.kernel
-    P, Q = window.out(H, W)
-    padded = pad(x, window.pads)
-    columns = xp.empty((C, R, S, N, P, Q), dtype=x.dtype)
-    for (r, s), (rows, cols) in window.taps(P, Q):
-        columns[:, r, s] = padded[:, :, rows, cols].swapaxes(0, 1)  # (N,C,P,Q) -> (C,N,P,Q)
-    return columns.reshape(C * R * S, N * P * Q)
-
-
-@kernel("col2im")
-def col2im(columns: Array, shape: Shape, window: Window) -> Array:
-    """The way back of `im2col`: add every column onto the pixels it came from."""
-    xp = namespace(columns)
-    N, C, H, W = shape
-    R, S = window.kernel
-    P, Q = window.out(H, W)
-    columns = columns.reshape(C, R, S, N, P, Q)
-    (top, bottom), (left, right) = window.pads
-    padded = xp.zeros((N, C, top + H + bottom, left + W + right), dtype=columns.dtype)
-    for (r, s), (rows, cols) in window.taps(P, Q):
-        padded[:, :, rows, cols] += columns[:, r, s].swapaxes(0, 1)  # (C,N,P,Q) -> (N,C,P,Q)
-    return unpad(padded, window.pads)
-
-
-@kernel("conv2d_forward_im2col")
-def conv2d_forward_im2col(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
-    """Convolution as one matrix product per group: `(K, C·R·S) @ (C·R·S, N·P·Q)`."""
-    xp = namespace(x)
-    N, C, H, W = x.shape
-    K, Cg, R, S = weight.shape
-    P, Q = window.out(H, W)
-    columns = im2col(x, window).reshape(groups, Cg * R * S, N * P * Q)
-    y = xp.matmul(weight.reshape(groups, K // groups, Cg * R * S), columns)
-    y = y.reshape(K, N, P, Q).swapaxes(0, 1)  # (K,N,P,Q) -> (N,K,P,Q)
-    return y if bias is None else y + bias[:, None, None]

@@ -1,13 +1,22 @@
-"""Which elements dropout keeps: a random number per element, computed from its place."""
+"""Dropout, and which elements it keeps: a random number per element, computed from its place."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tinygrad_cnn.backends import namespace
-from tinygrad_cnn.kernels.table import kernel
+from tinygrad_cnn.kernels.table import get, kernel
 
 Array = Any
+
+
+@kernel("dropout_forward")
+@kernel("dropout_backward")
+def thin(x: Array, p: float, seed: int, offset: int) -> Array:
+    """`y = x·keep/(1 − p)`, and `dx = dy·keep/(1 − p)` with the same elements kept."""
+    if p == 1:
+        return x * 0
+    return x * get("dropout_keep")(x, p, seed, offset) * (1 / (1 - p))
 
 
 @kernel("dropout_keep")

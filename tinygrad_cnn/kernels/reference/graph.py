@@ -16,6 +16,23 @@ def toposort(root: Any) -> list[Any]:
     """Nodes from which `root` was computed, each after all nodes that use it: the order of the backward pass.
 
     A depth-first walk with a stack of its own, since Python's recursion ends at about 1,000 operations.
+
+    Args:
+        root: The last node of the graph; `parents` of a node are those it was computed from.
+
+    Returns:
+        The nodes, each once, `root` first. Where several orders do, any of them.
+
+    Source: Cormen, Leiserson, Rivest & Stein 2009, "Introduction to algorithms", section 22.4.
+
+    >>> class Node:
+    ...     def __init__(self, name, *parents):
+    ...         self.name, self.parents = name, parents
+    >>> x = Node("x")
+    >>> square = Node("square", x, x)
+    >>> y = Node("y", x, square)   # x + x²: the turn of x comes after both that use it
+    >>> [node.name for node in toposort(y)]
+    ['y', 'square', 'x']
     """
     order: list[Any] = []
     entered: set[int] = set()
@@ -35,9 +52,22 @@ def toposort(root: Any) -> list[Any]:
 def unbroadcast(dy: Array, shape: Shape) -> Array:
     """Sum dy over the axes along which an array of this shape was repeated: broadcasting's way back.
 
+    Args:
+        dy: The gradient of a result, in the shape that broadcasting made: axes may have been added on the left, and
+            axes of size 1 may have been repeated.
+        shape: Of the array that was broadcast.
+
+    Returns:
+        The gradient of that array, of this shape, in the format of dy.
+
+    Source: NumPy user guide, "Broadcasting", general broadcasting rules.
+
     >>> import numpy as np
-    >>> unbroadcast(np.ones((2, 3)), (3,)).tolist()
-    [2.0, 2.0, 2.0]
+    >>> dy = np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
+    >>> unbroadcast(dy, (3,)).tolist()   # each number was used in both rows
+    [11.0, 22.0, 33.0]
+    >>> unbroadcast(dy, (2, 1)).tolist()   # each number was used in three columns
+    [[6.0], [60.0]]
     """
     added = dy.ndim - len(shape)
     repeated = tuple(added + i for i, size in enumerate(shape) if size == 1 and dy.shape[added + i] != 1)

@@ -1,0 +1,25 @@
+"""Right solutions in other styles pass, too: in a process of their own, as a student's file does."""
+
+import pytest
+import right_versions
+
+from tinygrad_cnn.exercises.catalogue import Catalogue
+from tinygrad_cnn.exercises.checking import check
+
+ALL = Catalogue()
+
+
+@pytest.mark.parametrize(("id", "style"), right_versions.RIGHT)
+def test_it_gets_all_points(tmp_path, id, style):
+    file = tmp_path / "answer.py"
+    file.write_text(right_versions.RIGHT[id, style], encoding="utf-8")
+    verdict = check(ALL[id], file)
+    assert [part.finding for part in verdict.parts if part.finding] == []
+    assert verdict.points == verdict.max_points
+
+
+@pytest.mark.parametrize("id", ["conv_forward", "max_pool_forward", "batch_norm_forward", "softmax", "cross_entropy"])
+def test_there_are_enough_of_them(id):
+    sources = {text for (of, _), text in right_versions.RIGHT.items() if of == id}
+    assert len(sources) >= 3
+    assert ALL[id].solution() not in sources

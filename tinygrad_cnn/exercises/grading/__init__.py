@@ -1,0 +1,11 @@
+"""Grading what a class has handed in.
+
+| file | what it holds |
+|---|---|
+| `reading.py` | folders, zips and zips of zips, read safely |
+| `submissions.py` | which of it is whose, and which file belongs to which exercise |
+| `grades.py` | every submission checked by itself; points |
+| `gradescope.py`, `junit.py`, `table.py`, `records.py` | the grades as results.json, JUnit XML, CSV, JSON |
+| `similarity.py` | which submissions resemble one another |
+| `autograder/` | the two scripts of a Gradescope zip; `release.py` puts it together |
+"""

@@ -1,0 +1,159 @@
+"""Proof that the catalogue keeps its promises: for every exercise, all that a student could hand in is handed in.
+
+Solutions get all points; skeletons, empty files and files that raise get none; every wrong version is recognised as
+itself; two mistakes at once are named, or the checker says honestly that it only looks like them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tinygrad_cnn.exercises.catalogue import Exercise, Task
+from tinygrad_cnn.exercises.checking import Verdict, check, expected
+from tinygrad_cnn.exercises.diagnosis import Finding, diagnose
+from tinygrad_cnn.exercises.sources import CatalogueError
+
+EMPTY = ""
+RAISING = "raise RuntimeError('this file raises while it is loaded')\n"
+
+
+@dataclass
+class Proof:
+    """What was found about one exercise.
+
+    Attributes:
+        exercise: Its id.
+        problems: Promises that are not kept, a sentence each.
+        mistakes: How many wrong versions were recognised as themselves.
+        pairs: How many pairs of mistakes were named.
+        hidden: How many pairs were named as one of the two, the other making no difference beside it.
+        alike: How many pairs were said to look like several things, the right one among them.
+    """
+
+    exercise: str
+    problems: list[str] = field(default_factory=list)
+    mistakes: int = 0
+    pairs: int = 0
+    hidden: int = 0
+    alike: int = 0
+
+
+def verify(exercise: Exercise, jobs: int = 2) -> Proof:
+    """Try everything on one exercise.
+
+    Args:
+        exercise: From a catalogue.
+        jobs: Processes at a time.
+    """
+    proof = Proof(exercise.id)
+    try:
+        handed_in = list(_submissions(exercise))
+        with tempfile.TemporaryDirectory(prefix="tinygrad-cnn-verify-") as folder, ThreadPoolExecutor(jobs) as pool:
+            expected(exercise)  # once, before the threads ask for it
+
+            def judged(numbered: tuple[int, tuple[str, str, Callable[[Verdict], str]]]) -> str:
+                number, (what, text, judge) = numbered
+                file = Path(folder) / f"submission_{number}.py"
+                file.write_text(text, encoding="utf-8")
+                problem = judge(check(exercise, file))
+                return f"{exercise.id}: {what}: {problem}" if problem else ""
+
+            proof.problems = [problem for problem in pool.map(judged, enumerate(handed_in)) if problem]
+        proof.mistakes = sum(len(task.mistakes) for task in exercise.tasks.values())
+        _pairs(exercise, proof)
+    except CatalogueError as error:
+        proof.problems.append(f"{exercise.id}: {error}")
+    return proof
+
+
+def verify_all(exercises: Iterable[Exercise], told: Callable[[Proof], None] = lambda proof: None) -> list[Proof]:
+    """Try everything on several exercises; each proof is told as soon as it is made."""
+    proofs = []
+    for exercise in exercises:
+        proofs.append(verify(exercise))
+        told(proofs[-1])
+    return proofs
+
+
+def _submissions(exercise: Exercise) -> Iterable[tuple[str, str, Callable[[Verdict], str]]]:
+    """What is handed in, its text, and what must become of it (a sentence if it does not)."""
+    yield "the solution", exercise.solution(), _all_points
+    yield "the skeleton", exercise.skeleton(), _todo
+    yield "an empty file", EMPTY, _no_points
+    yield "a file that raises", RAISING, _no_points
+    yield "the solution behind a line that raises", RAISING + exercise.solution(), _no_points
+    yield "functions that raise", _raising(exercise), _no_points
+    for task in exercise.tasks.values():
+        for mistake in task.mistakes:
+            text = exercise.wrong_text(task.name, mistake.id)
+            yield f"{task.name} with the mistake {mistake.id!r}", text, _named(task.name, mistake.id)
+
+
+def _raising(exercise: Exercise) -> str:
+    return "".join(f"def {name}(*args, **kwargs):\n    raise ValueError('not today')\n\n\n" for name in exercise.tasks)
+
+
+def _all_points(verdict: Verdict) -> str:
+    wrong = [f"{p.function}: {p.finding.kind}: {p.finding.says} {p.finding.detail}" for p in verdict.parts if p.finding]
+    if verdict.problem:
+        wrong.append(verdict.problem.says)
+    return "; ".join(wrong) or ("" if verdict.points == verdict.max_points > 0 else f"{verdict.points} points")
+
+
+def _no_points(verdict: Verdict) -> str:
+    return f"{verdict.points} undeserved points" if verdict.points else ""
+
+
+def _todo(verdict: Verdict) -> str:
+    kinds = [part.finding.kind for part in verdict.parts if part.finding]
+    if kinds != ["todo"] * len(verdict.parts):
+        return f"it should be said to be still unwritten, not {kinds}"
+    return _no_points(verdict)
+
+
+def _named(function: str, id: str) -> Callable[[Verdict], str]:
+    def judge(verdict: Verdict) -> str:
+        problems = []
+        for part in verdict.parts:
+            if part.function != function:
+                if not part.passed:
+                    assert part.finding is not None
+                    problems.append(f"{part.function} is right and was said to be wrong: {part.finding.says}")
+            elif part.finding is None:
+                problems.append("it passed")
+            elif part.finding.kind != "mistake" or part.finding.mistakes != (id,):
+                names = part.finding.mistakes
+                problems.append(f"it was not recognised, but: {part.finding.kind} {names} {part.finding.says}")
+            elif part.points:
+                problems.append(f"{part.points} undeserved points")
+        return "; ".join(problems)
+
+    return judge
+
+
+def _both(task: Task, finding: Finding) -> set[str]:
+    """Of which two mistakes the one that was named is made, if it is."""
+    return set(task.mistake(finding.mistakes[0]).both)
+
+
+def _pairs(exercise: Exercise, proof: Proof) -> None:
+    """Two mistakes at once, in this process: their outcomes are what the student's process would give."""
+    known = expected(exercise)
+    for task in exercise.tasks.values():
+        for pair in exercise.pairs(task.name):
+            finding = diagnose(known, task.name, list(known.outcomes(task.name, *pair)))
+            place = f"{exercise.id}: {task.name} with {' and '.join(pair)}"
+            if finding is None:
+                proof.problems.append(f"{place}: it passed; add a case in which the two do not cancel")
+            elif finding.kind == "looks-like" and set(pair) <= set(finding.mistakes):
+                proof.alike += 1
+            elif finding.kind == "mistake" and set(pair) in (set(finding.mistakes), _both(task, finding)):
+                proof.pairs += 1
+            elif finding.kind in ("mistake", "looks-like") and set(finding.mistakes) & set(pair):
+                proof.hidden += 1  # exactly what one of them does alone
+            else:
+                proof.problems.append(f"{place}: it was not recognised, but: {finding.kind} {finding.mistakes}")

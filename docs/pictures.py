@@ -20,14 +20,14 @@ sys.path[:0] = [str(HERE.parent / "tests")]
 from browser import chromium  # noqa: E402
 
 import tinygrad_cnn as tcnn  # noqa: E402
-from tinygrad_cnn import data, models, optim, training, viz  # noqa: E402
+from tinygrad_cnn import data, exercises, models, optim, training, viz  # noqa: E402
 
 IMAGES = HERE / "images"
 
 
-def run(*arguments: object) -> None:
+def run(*arguments: object, cwd: Path | None = None) -> None:
     """The command line, as a reader uses it."""
-    subprocess.run([sys.executable, "-m", "tinygrad_cnn", *map(str, arguments)], check=True)
+    subprocess.run([sys.executable, "-m", "tinygrad_cnn", *map(str, arguments)], check=True, cwd=cwd)
 
 
 def trained(folder: Path) -> None:
@@ -49,6 +49,17 @@ def graphs() -> None:
         ((x + y) * z).backward()
     tape.graph(formulas=True).save(IMAGES / "three_numbers.svg")
     viz.animate().to_gif(IMAGES / "convolution.gif", width=800)
+
+
+def mine(folder: Path) -> None:
+    """LeNet-5 with the layers of a student who has solved everything but the fast convolution."""
+    workspace = exercises.Workspace.make(folder / "exercises")
+    for exercise in workspace.catalogue.values():
+        if exercise.id != "conv_im2col":
+            (workspace.folder / exercise.file).write_text(exercise.solution(), encoding="utf-8")
+    command = "exercise", "train", "lenet5", "--mine", "--minutes", "1", "--out", folder / "mine"
+    run(*command, cwd=workspace.folder)
+    (IMAGES / "mine.png").write_bytes((folder / "mine" / "comparison.png").read_bytes())
 
 
 def dashboard() -> None:
@@ -73,5 +84,6 @@ def dashboard() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         trained(Path(folder))
+        mine(Path(folder))
     graphs()
     dashboard()

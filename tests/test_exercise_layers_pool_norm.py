@@ -6,9 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
+from exercising import one_process  # noqa: F401
 from right_versions import RIGHT
 
 import tinygrad_cnn as tcnn
+from tinygrad_cnn.exercises import checking, sources
 from tinygrad_cnn.exercises.catalogue import SEED, Catalogue
 from tinygrad_cnn.exercises.diagnosis import Expected, diagnose, outcome
 from tinygrad_cnn.exercises.sandbox import wire
@@ -244,6 +246,80 @@ def test_where_names_the_window():
     (case,) = [c for c in ALL["max_pool_backward"].cases() if c.label == "stride 2 and padding 1" and len(c.args) == 5]
     where = ALL["max_pool_backward"].where(case, "dx", (1, 2, 3, 0))  # row 3 lies in the windows of rows 1..3 and 3..5
     assert "dy[1, 2, 1, 0], dy[1, 2, 2, 0] in whose" in where
+
+
+# ---- what a student is told
+
+
+@pytest.mark.parametrize(
+    ("id", "find", "replace", "kind", "says"),
+    [
+        ("dropout", "random >= p", "np.random.random(x.shape) >= p", "law", "draw none of your own"),
+        ("dropout", "return dy * keep", "return dy * (np.random.random(dy.shape) >= p)", "law", "draw no new one"),
+        ("dropout", "keep = random >= p", "keep = (random >= p) * 1.0", "dtype", "keep is float64; it must be bool"),
+        ("max_pool_forward", "np.int64", "float", "dtype", "index is float64; it must be int64"),
+        ("max_pool_forward", "window.max(axis=2)", "abs(window).max(axis=2)", "law", "every maximum must grow by 5"),
+        ("batch_norm_forward", "running_mean[:] = (1", "running_mean[:] = 2 * (1", "value", "running_mean is not"),
+        ("batch_norm_backward", "dnormalised - through", "2 * dnormalised - through", "law", "the sum of dx"),
+        ("lenet5", "nn.Linear(120, 84)", "nn.Linear(120, 80)", "returned",
+         "parameters: classifier.fc2.weight is (80, 120); it must be (84, 120)"),
+        ("lenet5", '"fc3"', '"out"', "returned", "there is no classifier.fc3.weight, no classifier.fc3.bias, but "
+         "classifier.out.weight and classifier.out.bias should not be there"),
+        ("lenet5", "LeNet5(nn.Module)", "LeNet5", "raised",
+         "LeNet5 is no module; begin it with class LeNet5(nn.Module)"),
+        ("lenet5", "return self", "self", "returned", "scores is None"),
+        ("lenet5", "maps.flatten(1)", "maps", "raised", "flatten x first"),
+        ("lenet5", "nn.Linear(84, 10)", "nn.Linear(84, 10, bias=False)", "returned", "no classifier.fc3.bias"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("one_process")
+def test_what_is_said_of_other_slips(tmp_path, id, find, replace, kind, says):
+    text, file = ALL[id].solution(), tmp_path / "answer.py"
+    assert text.count(find) == 1
+    file.write_text(text.replace(find, replace), encoding="utf-8")
+    (finding,) = [part.finding for part in checking.check(ALL[id], file).parts if part.finding]
+    assert finding.kind == kind, finding
+    assert says in finding.says + finding.detail
+
+
+def test_the_skeleton_of_a_class_keeps_its_methods():
+    skeleton = sources.skeleton(
+        '''class Pair(Base):
+    """Two numbers.
+
+    As a pair.
+    """
+
+    count = 2
+
+    def __init__(self, a, b):
+        """Take them."""
+        self.a, self.b = a, b
+
+    def total(self):
+        """Add them up."""
+        return self.a + self.b
+'''
+    )
+    assert (
+        skeleton
+        == '''class Pair(Base):
+    """Two numbers.
+
+    As a pair.
+    """
+
+    def __init__(self, a, b):
+        """Take them."""
+        # TODO: your code
+        raise NotImplementedError("__init__ is still to be written")
+
+    def total(self):
+        """Add them up."""
+        # TODO: your code
+        raise NotImplementedError("total is still to be written")
+'''
+    )
 
 
 # ---- other styles

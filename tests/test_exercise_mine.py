@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -193,6 +194,8 @@ def test_what_functions_print_is_left_out(tmp_path, here):
     result = call("--mine", "--minutes", 0.02, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "HERE" not in result.stdout
+    assert re.search(r"^conv1 +library: no exercise +library: no exercise$", result.stdout, re.MULTILINE)
+    assert "8 of 26 are YOURS." in result.stdout
     assert re.search(r"Your functions printed [\d,]+ lines meanwhile", result.stdout)
     assert "optimizer: adam" in result.stdout  # the library's, since none is solved
 
@@ -307,6 +310,19 @@ def test_why_so_much_is_told():
     assert why(0.0001, epochs=3) == why(9.0, epochs=3, seconds=None) == "as --epochs 3 says"
 
 
+def test_colour_images_are_for_the_librarys_network(solved):
+    mine = load(solved.folder)
+    colour = SimpleNamespace(info=SimpleNamespace(image_shape=(3, 32, 32)), classes=range(10))
+    learners = comparing.Learners(mine, colour, seed=0)
+    assert learners.own is None
+    assert learners()[0].input_shape == (3, 32, 32)
+    grey = SimpleNamespace(info=SimpleNamespace(image_shape=(1, 28, 28)), classes=range(10))
+    sides = comparing.Learners(mine, grey, seed=0).sides()
+    assert type(sides["yours"].model) is mine.classes["LeNet5"]
+    for a, b in zip(sides["yours"].model.parameters(), sides["library"].model.parameters(), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
 def test_two_losses():
     assert "agree within 1e-06, which is rounding" in shown.agreement([2.0, 1.000001], [2.0, 1.0])
     assert "In the first step the two losses agree within 0e+00" in shown.agreement([2.0, 1.5], [2.0, 1.0])
@@ -338,7 +354,7 @@ def test_each_call_of_a_kernel_belongs_to_a_layer(half):
 
 def test_the_librarys_turn_is_the_librarys(half):
     mine = load(half.folder)
-    clock = trial.Clock(mine.adapters)
+    clock = trial.Clock(mine, yours=False)
     with clock.running():
         tensor([-1.0, 2.0]).relu()
     (call,) = clock.calls

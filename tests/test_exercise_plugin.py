@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -554,3 +556,23 @@ def test_a_kernel_that_does_not_exist(teachers):
 def test_an_adapter_tells_what_it_is():
     assert all(isinstance(adapter, Adapter) and adapter.kernel in kernels.names() for adapter in ADAPTERS)
     assert [a.name for a in ADAPTERS].count("conv2d_forward") == 2
+
+
+def test_the_adapter_in_the_instructors_guide(tmp_path):
+    guide = (Path(__file__).parents[1] / "docs" / "instructors.md").read_text(encoding="utf-8")
+    folder = tmp_path / "course" / "leaky_relu"
+    folder.mkdir(parents=True)
+    for name, text in re.findall(
+        r"^`my-exercises/leaky_relu/(\S+)`\n\n```\w+\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+    workspace = Workspace.make(tmp_path / "work", [folder.parent], ["leaky_relu"])
+    exercise = workspace.catalogue["leaky_relu"]
+    workspace.path(exercise).write_text(exercise.solution(), encoding="utf-8")
+    x = tcnn.tensor([-2.0, 3.0], requires_grad=True)
+    with exercises.use(workspace.folder) as mine:
+        y = x.relu()
+        y.backward(np.array([5.0, 7.0]))
+    np.testing.assert_allclose(y.numpy(), [-0.2, 3.0], rtol=1e-6)
+    np.testing.assert_allclose(x.grad, [0.5, 7.0], rtol=1e-6)
+    assert mine.calls == {"leaky_relu_forward": (1, 0), "leaky_relu_backward": (1, 0)}

@@ -43,7 +43,7 @@ def own(tmp_path_factory):
     """The exercise that the guide describes, taken out of it."""
     folder = tmp_path_factory.mktemp("guide")
     files = re.findall(r"^`(my-exercises/[\w/.]+)`\n\n```\w+\n(.*?)^```", GUIDE, flags=re.M | re.S)
-    assert sorted(Path(name).name for name, _ in files) == ["cases.py", "exercise.toml", "solution.py"]
+    assert sorted(Path(name).name for name, _ in files) == ["cases.py", "exercise.toml", "plug.py", "solution.py"]
     for name, content in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 
 from tinygrad_cnn import TinygradCnnWarning
 from tinygrad_cnn.cli import app, console
-from tinygrad_cnn.exercises import checking, report, skeletons, workspace
+from tinygrad_cnn.cli.exercise import exercise
+from tinygrad_cnn.exercises import checking, report, skeletons, watching, workspace
 from tinygrad_cnn.exercises.catalogue import Catalogue, catalogue
 from tinygrad_cnn.exercises.checking import Finding, Part, Verdict
 from tinygrad_cnn.exercises.progress import NAME
@@ -264,6 +266,33 @@ def test_a_progress_file_that_cannot_be_written_costs_no_verdict(desk, monkeypat
         assert desk.check(CONV).passed
 
 
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    class Full:
+        """A file on a full disk."""
+
+        def __init__(self, path):
+            self.file = open(path, "xb")  # noqa: SIM115
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, content):
+            self.file.write(content[:100])
+            self.file.flush()
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(workspace, "open", lambda path, mode: Full(path), raising=False)
+    with pytest.raises(OSError, match="No space left") as caught:
+        Workspace.make(tmp_path, only=["conv_forward"])
+    assert caught.value.filename == str(tmp_path / CONV.file)
+    assert not (tmp_path / CONV.file).exists()
+    monkeypatch.undo()
+    assert Workspace.make(tmp_path).path(CONV).read_text(encoding="utf-8") == CONV.skeleton()
+
+
 @pytest.mark.parametrize("id", list(ALL))
 def test_skeletons_fit_an_editor_and_are_python(id):
     text = ALL[id].skeleton()
@@ -272,6 +301,94 @@ def test_skeletons_fit_an_editor_and_are_python(id):
     assert f"tcnn exercise check {id}" in text
     assert f"tcnn exercise hint {id}" in text
     assert text.startswith(f'"""{ALL[id].number}. {ALL[id].title}\n')
+
+
+# ---- noticing a save
+
+
+class Asleep(Exception):
+    """Nothing was noticed for as long as a test waits."""
+
+
+def script(*steps):
+    """Instead of sleeping: a step each time, then the end."""
+    waiting = list(steps)
+
+    def sleep(seconds):
+        if not waiting:
+            raise Asleep
+        waiting.pop(0)()
+
+    return sleep
+
+
+def nothing():
+    pass
+
+
+def noticed(desk, *steps):
+    """Names of the exercises that are noticed while these steps happen, one between two looks."""
+    found = []
+    try:
+        for exercise in watching.saves(desk, script(*steps)):
+            found.append(exercise.id)
+    except Asleep:
+        return found
+
+
+def test_a_save_before_the_first_wait_is_noticed(desk):
+    saves = watching.saves(desk, script(nothing, nothing, nothing))
+    write(desk, SIZE, "x = 1")
+    assert next(saves).id == "output_size"
+
+
+def test_a_file_is_left_alone_until_it_has_settled(desk):
+    states = []
+
+    def grow():
+        with open(desk.path(CONV), "a", encoding="utf-8") as file:
+            file.write("# more\n")
+        states.append(desk.path(CONV).stat().st_size)
+
+    saves = watching.saves(desk, script(grow, grow, grow, nothing))
+    assert next(saves).id == "conv_forward"
+    assert len(states) == 3
+    assert noticed(desk, *[grow] * 30)  # one that never settles is checked all the same
+
+
+def test_nothing_is_noticed_where_nothing_is_saved(desk, monkeypatch):
+    assert noticed(desk, *[nothing] * 5) == []
+    looks, paths = iter([desk.paths(), OSError(112, "Host is down"), desk.paths(), desk.paths()]), desk.paths()
+
+    def away():
+        found = next(looks, paths)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    monkeypatch.setattr(desk, "paths", away)  # a network drive that is away for a moment
+    assert noticed(desk, *[nothing] * 5) == []
+
+
+def test_two_files_at_once_and_one_saved_during_the_check_of_another(desk):
+    def both():
+        write(desk, CONV, "x = 1")
+        write(desk, SIZE, "x = 1")
+
+    assert sorted(noticed(desk, both, *[nothing] * 5)) == ["conv_forward", "output_size"]
+    found = []
+    with contextlib.suppress(Asleep):
+        for exercise in watching.saves(desk, script(both, *[nothing] * 20)):
+            if not found:
+                write(desk, exercise, "x = 22")
+            found.append(exercise.id)
+    assert sorted(found) == sorted([found[0], "conv_forward", "output_size"])
+
+
+def test_a_deleted_and_an_emptied_file_are_waited_for(desk):
+    path = desk.path(CONV)
+    steps = [path.unlink, nothing, lambda: path.write_text(""), nothing, lambda: path.write_text("x = 1"), nothing]
+    assert noticed(desk, *steps, *[nothing] * 3) == ["conv_forward"]
 
 
 # ---- the commands
@@ -558,6 +675,18 @@ def test_nothing_needs_more_than_ascii(id):
     texts += [case.label for case in exercise.cases()] + [law.says for law in exercise.laws()]
     foreign = {c for text in texts for c in text if ord(c) > 127}
     assert {c for c in foreign if "?" in console.plain(c)} == set()
+
+
+def test_the_guide_shows_what_there_is(desk, capsys):
+    guide = (Path(__file__).parent.parent / "docs" / "exercises.md").read_text(encoding="utf-8")
+    commands = {command.name for command in exercise.registered_commands}
+    assert set(re.findall(r"`!?tcnn exercise\s+(\w+)", guide)) <= commands
+    assert {"init", "list", "watch", "check", "hint", "explain", "reset", "solution", "submit"} <= set(
+        re.findall(r"tcnn exercise (\w+)", guide)
+    )
+    write(desk, CONV, FLIPPED)
+    shown = guide.split("```text\n")[1].split("```")[0]
+    assert text(report.told(desk.check(CONV))) == shown.split("\n", 1)[1].rstrip()
 
 
 # ---- how a verdict is told

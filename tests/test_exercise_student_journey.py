@@ -69,6 +69,14 @@ def test_the_way_from_init_to_submit(tmp_path):
     assert "np.pad" in program(folder, "solution")
     assert "not solved yet" in program(folder, "solution", "adam", status=1)
 
+    trained = program(folder, "train", "lenet5", "--mine", "--minutes", "0.05", "--out", "mine")
+    assert re.search(rf"conv1 +YOURS {CONV.file} +library", trained)
+    assert re.search(r"pool2 +library\b", trained)
+    assert re.search(r"conv1 .* ×\d+", trained)  # the table of times
+    numbers = json.loads((folder / "mine" / "comparison.json").read_text(encoding="utf-8"))
+    assert (folder / "mine" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert numbers["yours"]["losses"] == pytest.approx(numbers["library"]["losses"], rel=0.1)
+
     assert f"submission.zip: {len(ALL)} files, {CONV.points} of" in program(folder, "submit")
     with zipfile.ZipFile(folder / "submission.zip") as archive:
         told = json.loads(archive.read("manifest.json"))
@@ -79,20 +87,6 @@ def test_the_way_from_init_to_submit(tmp_path):
     program(folder, "reset", "conv_forward")
     assert mine.read_text(encoding="utf-8") == skeleton
     assert "✓ passed" in program(folder, "list")  # what was earned stays
-
-
-def test_one_check_takes_less_than_two_seconds(tmp_path):
-    """Processor time of the program and of the student's process, since this machine may be doing other things."""
-    resource = pytest.importorskip("resource")
-    space = Workspace.make(tmp_path, only=["conv_forward"])
-    space.path(CONV).write_text(FLIPPED, encoding="utf-8")
-    best = float("inf")
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        program(tmp_path, "check", status=1)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert best < 2
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -172,19 +166,17 @@ def watching(tmp_path):
     watch.process.stdout.close()
 
 
-def test_watch_answers_within_a_second_of_a_save(watching):
+def test_watch_answers_every_save(watching):
+    """How soon is measured by `python -m benchmarks.exercises`: within a second."""
     space, watch = watching
-    times = []
+    saves = 0
     for text, words in [(FLIPPED, "Read:"), (CONV.solution(), "Next: 13"), (FLIPPED, "Read:"), ("x = (", "✗")] * 2:
         time.sleep(0.1)
-        saved = time.monotonic()
         space.path(CONV).write_text(text, encoding="utf-8")
-        told, came = watch.until(words)
-        times.append(came - saved)
+        told, _ = watch.until(words)
+        saves += 1
         assert CONV.file in told
-    # the machine may be busy with other things for one of them, not for all
-    assert sorted(times)[len(times) // 2] < 1, times
-    assert space.progress.entry(CONV).checks == len(times)
+    assert space.progress.entry(CONV).checks == saves
 
 
 def test_watch_survives_all_that_editors_do(watching):

@@ -316,7 +316,7 @@ def device(name: str) -> str:
 
 
 # rooms that are opened when they are first used, so that `import tinygrad_cnn` stays quick
-_LAZY = ("data", "keras", "models", "nn", "optim", "tables", "training", "viz")
+_LAZY = ("data", "exercises", "keras", "models", "nn", "optim", "tables", "training", "viz")
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ from tinygrad_cnn.exercises.sandbox import wire
 
 ROUNDING = {"float32": (1e-4, 1e-5), "float16": (5e-2, 1e-2)}  # of numbers that are not float64
 SHOWN = 12  # numbers of an array that are written out
+Gist = tuple[str, float, float]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Expected:
         self.cases = exercise.cases(seed)
         self.laws = exercise.laws(seed)
         self._known: dict[tuple[int, str, tuple[str, ...]], Outcome] = {}
-        self._gists: dict[tuple[str, tuple[str, ...]], tuple[str, float, float]] = {}
+        self._gists: dict[int, Gist] = {}  # by the identity of the outcomes in _known
         self._parameters: dict[str, list[str]] = {}
         self._written = [wire.write(case.args) for case in self.cases]
 
@@ -123,14 +124,14 @@ class Expected:
         """The wrong versions that make the same of all cases; or the pairs of them."""
         task, cases = self.exercise.tasks[function], self.of(function)
         candidates = self.exercise.pairs(function) if pairs else [(m.id,) for m in task.mistakes]
-        gist = _gist(got[0], self._changed(task, got[0]))
+        gists = [_gist(o, self._changed(task, o)) for o in got]
         # an exception's words depend on the style; they count only where there is nothing else to go by
         alike = self.alike if all(o.raised for o in got) else self._alike_but_for_words
         return [
             ids
             for ids in candidates
-            # most differ in the first case, so the others are not even computed
-            if _near(gist, self._gist(function, ids))
+            # most differ in one of the first cases, so the others are not even computed
+            if all(_near(gist, self._gist(task, o)) for gist, o in zip(gists, self.outcomes(function, *ids)))
             and all(alike(task, *compared) for compared in zip(cases, got, self.outcomes(function, *ids)))
         ]
 
@@ -139,11 +140,10 @@ class Expected:
             return bool(got.raised["type"] == want.raised["type"])
         return self.alike(task, case, got, want)
 
-    def _gist(self, function: str, ids: tuple[str, ...]) -> tuple[str, float, float]:
-        if (function, ids) not in self._gists:
-            first = next(self.outcomes(function, *ids))
-            self._gists[function, ids] = _gist(first, self._changed(self.exercise.tasks[function], first))
-        return self._gists[function, ids]
+    def _gist(self, task: Task, known: Outcome) -> Gist:
+        if id(known) not in self._gists:
+            self._gists[id(known)] = _gist(known, self._changed(task, known))
+        return self._gists[id(known)]
 
     def alike(self, task: Task, case: Case, got: Outcome, want: Outcome, formats: bool = False) -> bool:
         """Whether two outcomes say the same: results and arguments to be changed; number formats only if asked for."""
@@ -181,7 +181,7 @@ class Expected:
         return self._parameters[task.name]
 
 
-def _gist(o: Outcome, changed: Sequence[Any]) -> tuple[str, float, float]:
+def _gist(o: Outcome, changed: Sequence[Any]) -> Gist:
     """What outcomes that are alike have in common, quickly compared: the exception, a weighted sum of the numbers."""
     if o.raised:
         return o.raised["type"], 0.0, 0.0
@@ -193,7 +193,7 @@ def _gist(o: Outcome, changed: Sequence[Any]) -> tuple[str, float, float]:
     return "", float(terms.sum()), float(np.abs(terms).sum())
 
 
-def _near(a: tuple[str, float, float], b: tuple[str, float, float]) -> bool:
+def _near(a: Gist, b: Gist) -> bool:
     return a[0] == b[0] and abs(a[1] - b[1]) <= 1e-3 + 1e-4 * (a[2] + b[2])
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_cnn import kernels, observe
 from tinygrad_cnn.autograd import Tensor
-from tinygrad_cnn.exercises.adapters import Adapter
+from tinygrad_cnn.exercises.adapters import ADAPTERS
 from tinygrad_cnn.exercises.plugin import Mine, Plug, Standing, path_of
 from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.training import train_step
@@ -61,15 +61,16 @@ class Clock(observe.Observer):
     """Sees the kernels that a training step calls: in which layer, by whom, how long.
 
     Args:
-        adapters: Of the kernels to look at.
-        plugs: The student's functions; the library computes what there is none for.
+        mine: The student's.
+        yours: Whether the student's functions compute, as far as there are any; else the library.
     """
 
-    def __init__(self, adapters: Sequence[Adapter], plugs: Sequence[Plug] = ()) -> None:
+    def __init__(self, mine: Mine, yours: bool) -> None:
         self.calls: list[_Call] = []
         self._waiting: list[tuple[str, bool, float]] = []  # computed, but by which layer?
-        own = {plug.adapter.kernel: plug for plug in plugs}
-        self._kernels = {a.kernel: self._timed(a.kernel, own.get(a.kernel)) for a in adapters}
+        plugs = {plug.adapter.kernel: plug for plug in mine.plugs.values()} if yours else {}
+        names = dict.fromkeys(adapter.kernel for adapter in (*ADAPTERS, *mine.adapters))
+        self._kernels = {name: self._timed(name, plugs.get(name)) for name in names}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Clock]:
@@ -149,13 +150,12 @@ def measure(
         most: But at most so often.
     """
     learners = {"yours": learner(), "library": learner()}
-    plugs = {"yours": list(mine.plugs.values()), "library": []}
     step = Step(len(x), [], {"yours": [], "library": []})
     found: dict[Place, Share] = {}
     started = time.perf_counter()
     for _ in range(most):
         for who, (model, optimizer) in learners.items():
-            clock = Clock(mine.adapters, plugs[who])
+            clock = Clock(mine, yours=who == "yours")
             begun = time.perf_counter()
             with clock.running():
                 train_step(model, x, y, optimizer)

@@ -18,7 +18,7 @@ Look = dict[str, tuple[str, int, int]]
 
 
 def saves(workspace: Workspace, sleep: Callable[[float], None] = time.sleep) -> Iterator[Exercise]:
-    """The exercises whose files are saved, each when it happens; it never ends.
+    """The exercises whose files are saved from now on, each when it happens; it never ends.
 
     A file that is deleted or renamed is waited for: editors write a new file and put it in the old one's place.
 
@@ -26,7 +26,10 @@ def saves(workspace: Workspace, sleep: Callable[[float], None] = time.sleep) -> 
         workspace: The student's folder.
         sleep: How to wait.
     """
-    known = look(workspace, {})
+    return _saves(workspace, look(workspace, {}), sleep)  # the first look is now, not when the first save is asked for
+
+
+def _saves(workspace: Workspace, known: Look, sleep: Callable[[float], None]) -> Iterator[Exercise]:
     while True:
         sleep(PAUSE)
         seen = look(workspace, known)

@@ -156,8 +156,15 @@ class Workspace:
         written = {}
         for exercise in exercises:
             content = exercise.skeleton().encode()
-            with open(self.path(exercise), "xb") as file:
-                file.write(content)
+            path = self.path(exercise)
+            with open(path, "xb") as file:
+                try:
+                    file.write(content)
+                    file.flush()
+                except OSError as error:  # the disk is full: half a file would pass for the student's
+                    error.filename = error.filename or str(path)
+                    path.unlink()
+                    raise
             written[exercise.id] = hashlib.sha256(content).hexdigest()
         with self.progress.changing(*exercises) as entries:
             for exercise, entry in zip(exercises, entries):

@@ -129,7 +129,8 @@ def conv2d_backward(dy: Array, x: Array, weight: Array, stride: int, padding: in
 def im2col(x: Array, kernel: tuple[int, int], stride: int, padding: int) -> Array:
     """Write every window of the images as a column of numbers, so that a convolution is one matrix product.
 
-    Formula: `columns[(c,r,s), (n,p,q)] = x[n,c,p·stride+r,q·stride+s]`, x padded with zeros.
+    Formula: `columns[(c,r,s), (n,p,q)] = x[n,c,p·stride+r,q·stride+s]`, x padded with zeros. Along a column s runs
+    fastest, then r, then c, as in `weight[k]`; along a row q, then p, then n.
 
     Args:
         x: (N, C, H, W) images.
@@ -138,8 +139,7 @@ def im2col(x: Array, kernel: tuple[int, int], stride: int, padding: int) -> Arra
         padding: Rows and columns of zeros put on each side of the images.
 
     Returns:
-        columns, (C·R·S, N·P·Q): s runs fastest along a column, then r, then c, as in `weight[k]`; q runs fastest along
-        a row, then p, then n. `P = ⌊(H + 2·padding − R)/stride⌋ + 1`, likewise Q. In the format of x.
+        columns, (C·R·S, N·P·Q) with `P = ⌊(H + 2·padding − R)/stride⌋ + 1`, likewise Q; in the format of x.
 
     Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural networks for document processing".
 
@@ -163,9 +163,7 @@ def im2col(x: Array, kernel: tuple[int, int], stride: int, padding: int) -> Arra
     return columns.reshape(C * R * S, N * P * Q)
 
 
-def col2im(
-    columns: Array, x_shape: tuple[int, int, int, int], kernel: tuple[int, int], stride: int, padding: int
-) -> Array:
+def col2im(columns: Array, x_shape: tuple[int, ...], kernel: tuple[int, int], stride: int, padding: int) -> Array:
     """Add every column onto the pixels that `im2col` took it from: the way back, for gradients.
 
     Formula: `dx[n,c,p·stride+r,q·stride+s] += columns[(c,r,s), (n,p,q)]`, dx padded; the padding is cut off at the end.
@@ -197,7 +195,7 @@ def col2im(
     return padded[:, :, padding : padding + H, padding : padding + W]
 
 
-def conv2d_from_columns(columns: Array, weight: Array, bias: Array, out_shape: tuple[int, int, int, int]) -> Array:
+def conv2d_from_columns(columns: Array, weight: Array, bias: Array, out_shape: tuple[int, ...]) -> Array:
     """Convolution of images that `im2col` has written as columns: filters as rows, times columns.
 
     Formula: `y[k,(n,p,q)] = bias[k] + Σ_{c,r,s} weight[k,(c,r,s)]·columns[(c,r,s),(n,p,q)]`, then n before k.

@@ -6,6 +6,7 @@
 | `student.py` | `init`, `list`, `watch`, `check`, `hint`, `explain`, `reset`, `solution`, `submit` |
 | `solving.py` | what these do |
 | `mine.py` | `train` |
+| `comparing.py`, `shown.py` | what it does, and what it shows |
 | `instructor.py` | `release`, `grade`, `similarity`, `autograder-zip`, `verify` |
 | `teaching.py` | what these do |
 """

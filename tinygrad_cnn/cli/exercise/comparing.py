@@ -241,7 +241,6 @@ def train(
     """Trains both, a step of one, a step of the other, on the same batches; gives the number of steps done."""
     from tinygrad_cnn import random
     from tinygrad_cnn.data import DataLoader
-    from tinygrad_cnn.training import train_step
 
     batches = DataLoader(
         split.train, plan.batch_size, shuffle=True, generator=random.Generator(given.seed, stream=(1,))
@@ -255,18 +254,7 @@ def train(
         try:
             look(sides, test, 0)
             for x, y in itertools.islice(itertools.chain.from_iterable(itertools.repeat(batches)), plan.steps):
-                losses = {}
-                for who, side in sides.items():
-                    begun = time.perf_counter()
-                    with (
-                        mine.at_work() if who == "yours" else contextlib.nullcontext(),
-                        contextlib.redirect_stdout(quiet),
-                    ):
-                        loss, _ = train_step(side.model, x, y, side.optimizer)
-                    side.seconds += time.perf_counter() - begun
-                    losses[who] = loss.item()
-                for who, loss in losses.items():
-                    sides[who].losses.append(loss)
+                both_learn(mine, sides, x, y, quiet)
                 done += 1
                 advance(done)
                 late = time.perf_counter() > deadline
@@ -280,6 +268,21 @@ def train(
         except KeyboardInterrupt:  # a second one, which does not wait for the end of a step
             pass
     return done
+
+
+def both_learn(mine: Mine, sides: dict[str, Side], x: Any, y: Any, quiet: Quiet) -> None:
+    """One step of each, noted when both are done."""
+    from tinygrad_cnn.training import train_step
+
+    losses = []
+    for who, side in sides.items():
+        begun = time.perf_counter()
+        with mine.at_work() if who == "yours" else contextlib.nullcontext(), contextlib.redirect_stdout(quiet):
+            loss, _ = train_step(side.model, x, y, side.optimizer)
+        side.seconds += time.perf_counter() - begun
+        losses.append(loss.item())
+    for side, number in zip(sides.values(), losses):
+        side.losses.append(number)
 
 
 def look(sides: dict[str, Side], test: tuple[Any, Any], done: int) -> None:

@@ -176,3 +176,31 @@ def autograder_zip(
     from tinygrad_cnn.cli.exercise.teaching import autograder_zip
 
     autograder_zip(out, only or [], catalogue or [], points, seed, time_limit, wheel)
+
+
+@exercise.command(
+    "verify",
+    rich_help_panel=FOR,
+    epilog="""Examples:
+
+tinygrad-cnn exercise verify
+
+tinygrad-cnn exercise verify leaky_relu --catalogue my-exercises""",
+)
+@command
+def verify(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Exercises: numbers, names or files.", metavar="[ID]...", show_default="all"),
+    ] = None,
+    catalogue: Own = None,
+    jobs: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Processes at a time.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Prove that exercises keep their promises: solutions pass, skeletons do not, every wrong version is named.
+
+    Whatever a student could hand in is handed in, each in a process of its own, as in a real check.
+    """
+    from tinygrad_cnn.cli.exercise.teaching import verify
+
+    verify(ids or [], catalogue or [], jobs)

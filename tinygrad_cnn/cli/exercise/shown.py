@@ -185,15 +185,18 @@ def agreement(mine: list[float], library: list[float]) -> str:
         return f"The two losses are equal in all {many(len(mine), 'step')}: your layers compute the same numbers."
     if largest < ROUNDING:
         return (
-            f"In all {many(len(mine), 'step')} the two losses agree within {largest:.0e}, which is rounding: your "
-            "layers compute the same numbers."
+            f"In all {many(len(mine), 'step')} the two losses {_within(largest)}: your layers compute the same numbers."
         )
     if first < ROUNDING:
         return (
-            f"In the first step the two losses agree within {first:.0e}, which is rounding: your layers compute the "
-            f"same numbers. Each step makes such differences a little larger, here up to {largest:.2g}."
+            f"In the first step the two losses {_within(first)}: your layers compute the same numbers. Each step makes "
+            f"what rounding leaves a little larger, here up to {largest:.2g}."
         )
     return f"The two losses differ from the first step on, by {first:.2g}: that is more than rounding."
+
+
+def _within(difference: float) -> str:
+    return f"agree within {difference:.0e}, which is rounding" if difference else "are equal"
 
 
 def speed(step: Step) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tinygrad_cnn.cli.console import console, fail, many, program, quoted, say, stop, writing, wrong
 from tinygrad_cnn.exercises import report, submission, watching
 from tinygrad_cnn.exercises.report import points
-from tinygrad_cnn.exercises.workspace import FOLDER, Workspace, WorkspaceError, digest
+from tinygrad_cnn.exercises.workspace import BACKUPS, FOLDER, Workspace, WorkspaceError, digest
 
 if TYPE_CHECKING:
     from tinygrad_cnn.exercises.catalogue import Exercise
@@ -100,8 +100,8 @@ def watch() -> None:
     workspace = Workspace.find()
     say(f"Watching {workspace.folder}: save a file, and it is checked. Ctrl-C ends.", style="bold")
     try:
-        at = workspace.current()
         saves = watching.saves(workspace)
+        at = workspace.current()
         if at is None:
             say("All exercises are solved.", style="bold green")
         elif workspace.begun(at):
@@ -226,7 +226,7 @@ def explain(name: str | None) -> None:
 def reset(name: str | None) -> None:
     """Begins an exercise anew, and says where the old file is."""
     workspace, exercise = _which(name)
-    with writing(workspace.folder, "nothing was changed"):
+    with writing(workspace.folder, f"your file is safe, there or in {workspace.folder / BACKUPS}"):
         backup = workspace.reset(exercise)
     say(f"{workspace.path(exercise)} is as it was in the beginning.")
     if backup is not None:

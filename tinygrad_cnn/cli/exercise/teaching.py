@@ -220,3 +220,35 @@ def _grading(
     catalogue = _catalogue(catalogues, only)
     weights = {} if points is None else read_points(points, catalogue)
     return Grading(catalogue, weights, SEED if seed is None else seed, seconds)
+
+
+def verify(ids: Sequence[str], catalogues: Sequence[Path], jobs: int) -> None:
+    """Proves exercises one by one, a line each; exit status 1 if a promise is not kept."""
+    import time
+
+    from tinygrad_cnn.exercises.verify import verify as proved
+
+    everything = Catalogue(*catalogues)
+    exercises = [everything.named(id) for id in ids] or list(everything.values())
+    started, problems, mistakes = time.perf_counter(), 0, 0
+    width = max(len(exercise.id) for exercise in exercises)
+    for exercise in exercises:
+        proof = proved(exercise, jobs)
+        pairs = f"pairs: {proof.pairs} named, {proof.hidden} hide one another, {proof.alike} look like several"
+        say(
+            f"{'✗' if proof.problems else '✓'} {exercise.id:<{width}}  "
+            f"{many(proof.mistakes, 'wrong version')} named; {pairs}",
+            style="red" if proof.problems else "",
+        )
+        for problem in proof.problems:
+            say(f"    {problem}", style="red")
+        problems, mistakes = problems + len(proof.problems), mistakes + proof.mistakes
+    seconds = time.perf_counter() - started
+    if problems:
+        fail(f"{many(problems, 'promise')} not kept")
+    say()
+    say(
+        f"{many(len(exercises), 'exercise')}: every solution passes, no skeleton does, and all "
+        f"{many(mistakes, 'wrong version')} are named ({seconds:.0f} s)",
+        style="bold green",
+    )

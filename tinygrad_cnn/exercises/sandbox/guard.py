@@ -26,8 +26,8 @@ _C = "calls code that is not Python's ({}): write it yourself with NumPy"
 _MEMORY = "searches the memory of the process ({}): what you need is in your function's arguments"
 _LIMITS = "changes the limits of the process ({}): they belong to the checker"
 _REFUSED = {
-    _STARTS: "os.fork os.forkpty os.exec os.posix_spawn os.spawn os.system os.startfile os.startfile/2 subprocess.Popen "
-    "_winapi.CreateProcess pty.spawn webbrowser.open",
+    _STARTS: "os.fork os.forkpty os.exec os.posix_spawn os.spawn os.system os.startfile os.startfile/2 pty.spawn "
+    "subprocess.Popen _winapi.CreateProcess webbrowser.open",
     _SIGNALS: "os.kill os.killpg signal.pthread_kill",
     _NETWORK: "socket.connect socket.bind socket.sendto socket.sendmsg socket.getaddrinfo socket.gethostbyname "
     "socket.gethostbyaddr urllib.Request",
@@ -94,11 +94,12 @@ class Guard:
         self._inside = work + os.sep
         self._written: set[str] = set()
         self._told = 0
-        # whose code runs: Python's and NumPy's is taken for that of the one who calls it; packages lie below Python's
+        # whose code runs: Python's, NumPy's and the library's door's is taken for its caller's; packages lie below Python
         here, python = (os.path.join(os.path.dirname(path), "") for path in (__file__, os.__file__))
         numpy = [os.path.join(path, "numpy", "") for path in packages]
         packages = [os.path.join(path, "") for path in (*packages, library)]
-        self._passed, self._packages, self._python = (here, "<frozen ", *numpy), tuple(packages), python
+        door = os.path.join(library, "__init__.py")
+        self._passed, self._packages, self._python = (here, door, "<frozen ", *numpy), tuple(packages), python
         self._realpath, self._frame, self._fspath = os.path.realpath, sys._getframe, os.fspath
         self._extensions = tuple(importlib.machinery.EXTENSION_SUFFIXES)
         self._own = (str(os.getpid()), "self", "thread-self")
@@ -109,7 +110,7 @@ class Guard:
         self._stop_posixsubprocess()
         if any(name.partition(".")[0] == self.rules.LIBRARY for name in self.allow):
             builtins.__import__ = self._importing(builtins.__import__)
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # a finder that finds nothing
+        sys.meta_path.insert(0, self)  # a finder that finds nothing
         sys.addaudithook(self.hook)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
@@ -158,8 +159,7 @@ class Guard:
         if (isinstance(mode, str) and set(mode) & set("wax+")) or (isinstance(flags, int) and flags & _WRITING):
             self._write(real, path)
         elif (real + os.sep).startswith(self.library + os.sep) and not self._readable(real):
-            name = self._module(real)
-            self.refuse(f"reads {name}, a part of the library that this exercise belongs to: write it yourself with NumPy")
+            self.refuse(f"reads {self._module(real)}, {self.rules.OURS}")
         elif real.startswith("/proc/") and real.split("/")[2].isdigit() and real.split("/")[2] not in self._own:
             self.refuse(f"reads {real}: leave other processes alone")
         elif mode is None and not real.startswith(self._inside) and real != self.work and os.path.isdir(real):

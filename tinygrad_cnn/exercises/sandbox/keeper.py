@@ -1,9 +1,9 @@
-"""A small process between the checker and a student's: it starts the student's, and lets none of its processes outlive it.
+"""A small process between the checker and a student's: it starts the student's, and nothing of that outlives it.
 
-Started as `python -I -S keeper.py`, with the order on the first line of its standard input: JSON with `token`, `folder`,
-`command`, `memory`. When the student's process ends, or the checker says stop (anything on standard input), or the
-checker is gone (its end of the pipe closes), everything that was started is ended. It speaks on standard output, in lines
-like the student's: `[token, "pid", …]`, and at the end `[token, "ended", [status, why]]`.
+Started as `python -I -S keeper.py`, with the order on the first line of its standard input: JSON with `token`,
+`folder`, `command`, `memory`. When the student's process ends, or the checker says stop (anything on standard input),
+or the checker is gone (its end of the pipe closes), everything that was started is ended. It speaks on standard output,
+in lines like the student's: `[token, "pid", …]`, and at the end `[token, "ended", [status, why]]`.
 
 Standard library only; it starts in some 20 ms.
 """

@@ -11,17 +11,21 @@ from types import CodeType
 from typing import Any
 
 LIBRARY = "tinygrad_cnn"
+OURS = "a part of the library that this exercise belongs to: write it yourself with NumPy"
 #: Packages that have ready-made what the exercises are about.
-READY_MADE = frozenset(
-    "torch torchvision tensorflow jax jaxlib flax keras scipy cupy cupyx sklearn skimage cv2 numba autograd mxnet mygrad "
-    "tinygrad paddle theano pytensor chainer micrograd onnxruntime".split()
-)
+READY_MADE = frozenset({
+    "torch", "torchvision", "tensorflow", "jax", "jaxlib", "flax", "keras", "scipy", "cupy", "cupyx", "sklearn",
+    "skimage", "cv2", "numba", "autograd", "mxnet", "mygrad", "tinygrad", "micrograd", "paddle", "theano", "pytensor",
+    "chainer", "onnxruntime",
+})  # fmt: skip
 #: Modules with which the process could get around its limits.
-INNER = frozenset("_posixsubprocess _xxsubinterpreters _interpreters _posixshmem _testcapi _testinternalcapi".split())
+INNER = frozenset({
+    "_posixsubprocess", "_xxsubinterpreters", "_interpreters", "_posixshmem", "_testcapi", "_testinternalcapi",
+})  # fmt: skip
 
 
 def allowed(name: str, allow: Collection[str]) -> bool:
-    """Whether a module may be imported because it, or a package it lies in, is named; the library's rooms one by one."""
+    """Whether a module, or a package it lies in, may be imported; of the library each room has to be named."""
     return any(name == a or (a != LIBRARY and name.startswith(a + ".")) for a in allow)
 
 
@@ -30,10 +34,10 @@ def refused(name: str, allow: Collection[str]) -> str:
     root = name.partition(".")[0]
     if root in INNER:
         return f"imports {name}, an inner part of Python that an exercise has no use for"
-    if root not in READY_MADE and root != LIBRARY or allowed(name, allow):
+    if (root not in READY_MADE and root != LIBRARY) or allowed(name, allow):
         return ""
     if root == LIBRARY:
-        return f"imports {name}, a part of the library that this exercise belongs to: write it yourself with NumPy"
+        return f"imports {name}, {OURS}"
     return f"imports {name}: write it yourself with NumPy"
 
 

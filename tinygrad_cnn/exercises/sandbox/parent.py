@@ -31,7 +31,7 @@ import tinygrad_cnn
 from tinygrad_cnn.exercises.sandbox import Call, Limits, Problem, Report, system, wire, words
 
 HERE = Path(__file__).parent
-#: Seconds: until Python has started; from the moment a process writes down where it is to its end; for the keeper to end.
+#: Seconds: for Python to start; from the moment a process writes down where it is to its end; for the keeper to end.
 START, GRACE, END = 60.0, 0.2, 1.0
 #: Bytes of one line that is read, and of all.
 LINE, ALL = 64 << 20, 512 << 20
@@ -121,10 +121,13 @@ class _Run:
                 thread.start()
             self._command(wire.dumps(order))
             self._attend(started)
-        finally:
             self._end()
             for thread in threads:
                 thread.join(END)
+        except BaseException:  # Ctrl-C
+            self._kill()
+            raise
+        finally:
             for stream in (self.keeper.stdin, self.keeper.stdout, self.keeper.stderr):
                 with contextlib.suppress(OSError):
                     stream.close()  # type: ignore[union-attr]
@@ -158,7 +161,7 @@ class _Run:
             return
         try:
             token, kind, told = json.loads(line)
-            if token not in (self.token, self.keeper_token) or (token == self.keeper_token) != (kind in ("pid", "ended")):
+            if token != (self.keeper_token if kind in ("pid", "ended") else self.token):
                 raise Garbage("not ours")
             self.messages.put((kind, told))
         except Exception:  # anything may be written there: nested too deeply, numbers too long, …
@@ -220,9 +223,9 @@ class _Run:
                 told["raised"] = self._raised(told["raised"])
             self._problem(words.told(told, self.source, self.limits))
         elif kind == "refused":
-            file = Path(str(told["file"])).name if told["file"] else ""
+            file, does, line = os.path.basename(str(told["file"])), str(told["does"])[:300], int(told["line"])
             beside = "" if file == self.source.path.name else file
-            self.refused = self.refused or words.forbidden(str(told["does"])[:300], int(told["line"]), self.source, beside)
+            self.refused = self.refused or words.forbidden(does, line, self.source, beside)
         elif kind == "end":
             self.finished = True
         else:
@@ -285,16 +288,20 @@ class _Run:
                     break
                 with contextlib.suppress(Exception):
                     self._understand(kind, told) if kind in ("pid", "ended") else None
-        try:
-            self.keeper.wait(END)
-        except subprocess.TimeoutExpired:
+        if self.over:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.keeper.wait(END)
+        if self.keeper.poll() is None or not self.over:  # stopped or ended by the student's code
             self.over = False
-        if not self.over:  # stopped or ended by the student's code
-            for pid in filter(None, (self.keeper.pid, self.pid)):
-                system.end_group(pid)
-            system.end(system.strays(self.keeper_token))
-            self.keeper.wait()
+            self._kill()
         self._explain(late)
+
+    def _kill(self) -> None:
+        """End everything without the keeper's help."""
+        for pid in filter(None, (self.keeper.pid, self.pid)):
+            system.end_group(pid)
+        system.end(system.strays(self.keeper_token))
+        self.keeper.wait()
 
     def _explain(self, late: bool) -> None:
         """The problem, if the end was not as it should be."""
@@ -311,7 +318,8 @@ class _Run:
             elif self.over:
                 self._problem(words.ended(self.status, line, self.source, where, self.limits))
             else:
-                self._problem(Problem("garbage", "Your code ended the process that watches over it: leave others alone."))
+                says = "Your code stopped or ended the process that watches over it: leave other processes alone."
+                self._problem(Problem("garbage", says))
         if self.refused is not None and (self.report.problem is None or self.report.problem.kind != "timeout"):
             self.report.problem = self.refused
 
@@ -338,19 +346,24 @@ def _read(stream: int) -> bytes:
 
 def _environment(mark: str, home: Path) -> dict[str, str]:
     """What a student's process needs of ours: where libraries lie, and one thread for NumPy's matrix products."""
-    kept = "PATH SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC LANG LC_ALL LC_CTYPE TZ LD_LIBRARY_PATH DYLD_LIBRARY_PATH".split()
-    one = "OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS VECLIB_MAXIMUM_THREADS NUMEXPR_NUM_THREADS".split()
-    homes = "HOME USERPROFILE TMPDIR TEMP TMP".split()
     return (
-        {name: os.environ[name] for name in kept if name in os.environ}
-        | dict.fromkeys(one, "1")
-        | dict.fromkeys(homes, str(home))
+        {name: os.environ[name] for name in _KEPT if name in os.environ}
+        | dict.fromkeys(_THREADS, "1")
+        | dict.fromkeys(_FOLDERS, str(home))
         | {system.MARK: mark, "MALLOC_ARENA_MAX": "2"}  # every arena reserves 64 MB of address space
     )
 
 
+_KEPT = (
+    "PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)  # fmt: skip
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_FOLDERS = ("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP")
+
+
 def _packages(allow: Sequence[str]) -> list[str]:
-    """Folders of installed packages: those of this process that have one's usual name, NumPy's, the library's if wanted."""
+    """Folders of installed packages: those this process looks in, NumPy's, and the library's if it may be imported."""
     usual = {*site.getsitepackages(), site.getusersitepackages()}
     paths = [path for path in sys.path if path in usual or Path(path).name in ("site-packages", "dist-packages")]
     paths.append(str(Path(np.__file__).parent.parent))

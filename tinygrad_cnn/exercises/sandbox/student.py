@@ -38,7 +38,8 @@ def private(path: str) -> Any:
     """
     name = f"tinygrad_cnn_exercise_{os.path.basename(path).removesuffix('.py')}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     vars(module)["__builtins__"] = dict(vars(builtins))
     spec.loader.exec_module(module)
@@ -182,7 +183,7 @@ class Student:
                 line = self.encode([self.token, "done", [number, {"raised": self.wire.raised(error), "seconds": 0.0}]])
         except BaseException:
             self.reserve = b""
-            raised = {"type": "Exception", "types": ["Exception"], "text": "what it returned cannot be read", "places": []}
+            raised = {"type": "Exception", "types": ["Exception"], "text": "its result cannot be read", "places": []}
             line = self.encode([self.token, "done", [number, {"raised": raised, "seconds": 0.0}]])
         self.send(line)
 
@@ -206,8 +207,7 @@ def parameters(value: Any) -> list[str] | None:
         return None
     try:
         found = inspect.signature(value).parameters.values()
-        stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-        return [stars.get(p.kind, "") + str(p.name) for p in found]
+        return ["*" * (p.kind is p.VAR_POSITIONAL) + "**" * (p.kind is p.VAR_KEYWORD) + str(p.name) for p in found]
     except BaseException:
         return []
 

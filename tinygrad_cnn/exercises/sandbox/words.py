@@ -120,7 +120,7 @@ def forbidden(does: str, line: int, source: Source, file: str = "") -> Problem:
 def leaves(line: int, source: Source, where: str) -> Problem:
     """`sys.exit` and its like."""
     place = f"Line {line}" if line else "Your code"
-    says = f"{place} ends the whole program {where} (quit, exit or sys.exit); a function hands its result back with return."
+    says = f"{place} ends the whole program {where} (quit, exit or sys.exit); use return to hand a result back."
     return Problem("exit", says, **source.place(line))
 
 
@@ -158,12 +158,12 @@ def ended(status: int, line: int, source: Source, where: str, limits: Limits) ->
     at = f" at line {line}" if line else ""
     place = source.place(line)
     if status == student.CHANNEL_LOST:
-        says = f"Your code closed a file that is not its own (os.close, os.closerange) {where}: results could not be read."
+        says = f"Your code closed a file that is not its own (os.close, os.closerange) {where}: no result came through."
         return Problem("garbage", says)
     if status == student.LOST:
         return Problem("garbage", f"Your code interrupted the checker {where}: leave signals and timers alone.")
     if status == student.NO_MEMORY or -status == getattr(signal, "SIGKILL", 9):
-        says = f"Memory ran out {where}; {size(limits.memory)} may be used. Is there a list or an array that only grows?"
+        says = f"Memory ran out {where}; {size(limits.memory)} may be used. Is there a list or array that only grows?"
         return Problem("memory", says)
     if -status == getattr(signal, "SIGXCPU", 24):
         return timeout(limits.seconds, line, source, where)
@@ -206,8 +206,8 @@ def hanging_line(dump: str, path: str, thread: int) -> int:
             if line:
                 break
             wanted = found[1] != "Thread" or int(found[2], 16) == thread
-        elif wanted and not line and (found := re.match(r'  File "(.*)", line (\d+) in ', text)) and found[1] == escaped:
-            line = int(found[2])
+        elif wanted and not line and (found := re.match(r'  File "(.*)", line (\d+) in ', text)):
+            line = int(found[2]) if found[1] == escaped else 0
     return line
 
 
@@ -231,7 +231,7 @@ def _plain(type: str, text: str, line: int) -> str:
     if text == "unexpected indent":
         return f"Line {line} is indented further than the line above it, without a line that ends in a colon before it."
     if text.startswith("unindent does not match"):
-        return f"Line {line} is indented by another number of spaces than any block above it: lines of one block must align."
+        return f"Line {line} is indented unlike any block above it: the lines of a block begin at the same column."
     if text.startswith("expected an indented block"):
         return f"Line {line} must be indented: {text}."
     return f"Python cannot read line {line}: {text}." if line else f"Python cannot read this file: {text}."

@@ -71,7 +71,7 @@ def laws(rng):
 
 def where(case, part, index):
     dy, x, weight, stride, padding = case.args
-    (N, K, P, Q), (R, S) = dy.shape, weight.shape[2:]
+    (N, _, P, Q), (R, S) = dy.shape, weight.shape[2:]
     if part == "dbias":
         return f"it is the sum of all {N * P * Q} numbers of dy[:, {index[0]}]"
     if part == "dweight":
@@ -91,4 +91,5 @@ def where(case, part, index):
     ]
     if not terms:
         return "no window covers this pixel: it is 0"
-    return f"this pixel is in {len(terms)} window(s): it is the sum over all {K} filters k of {' + '.join(terms)}"
+    windows = "1 window" if len(terms) == 1 else f"{len(terms)} windows"
+    return f"this pixel is in {windows}: it is the sum over all filters k of {' + '.join(terms)}"

@@ -70,12 +70,12 @@ def speed(rng):
 
 def where(case, part, index):
     x, weight, bias, stride, padding = case.args
-    (n, k, p, q), (C, H, W), (R, S) = index, x.shape[1:], weight.shape[2:]
+    (n, k, p, q), (H, W), (R, S) = index, x.shape[2:], weight.shape[2:]
     top, left = p * stride - padding, q * stride - padding
     bottom, right = top + R - 1, left + S - 1
     hangs = min(top, left) < 0 or bottom >= H or right >= W
     outside = f" (those outside 0..{H - 1} and 0..{W - 1} are padding)" if hangs else ""
     return (
         f"it is computed from image {n}, rows {top} to {bottom}, columns {left} to {right}{outside}, "
-        f"all {C} channels, and from weight[{k}] and bias[{k}]"
+        f"all channels, and from weight[{k}] and bias[{k}]"
     )

@@ -124,4 +124,5 @@ def where(case, part, index):
     ]
     if not terms:
         return "no window covers this pixel: it is 0"
-    return f"{len(terms)} window(s) cover this pixel: it is {' + '.join(terms)}"
+    windows = "1 window covers" if len(terms) == 1 else f"{len(terms)} windows cover"
+    return f"{windows} this pixel: it is {' + '.join(terms)}"

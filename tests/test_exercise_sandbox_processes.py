@@ -169,7 +169,7 @@ def test_the_kernel_refuses_processes_and_lets_threads_through(home, monkeypatch
             attempt()
         except PermissionError:
             continue
-        print(name)
+        print(name, file=sys.stderr)
     """
     monkeypatch.setattr(parent, "HERE", others(home, script))
     report, _ = reported(home / "conv.py", seconds=2)
@@ -245,6 +245,7 @@ GARBAGE = [
     [READY, ["problem", {"kind": "import", "raised": {}}]],
     [READY, ["refused", {"does": 1}]],
     [READY, ["pid", 1]],
+    [READY, ["end", None], ["started", 0], ["x"]],
     [READY, ["ended", [0, ""]]],
     [READY, ["strange", 1]],
     [READY, [["list"], 1]],
@@ -291,6 +292,13 @@ def test_good_lines_are_no_garbage(home, monkeypatch):
     report, told = reported(home / "conv.py")
     assert report.problem is None
     assert told == ["right", ""]
+
+
+def test_a_result_of_many_arrays_may_be_too_large_too(home):
+    (home / "conv.py").write_text("import numpy as np\ndef f(x):\n    return [np.zeros(3_000_000)] * 2\n" + G)
+    report, told = check(home / "conv.py", seconds=3)
+    assert told == ["MemoryError", "right"]
+    assert "too large to be handed over: 61 MB of text" in report.outcomes[0]["raised"]["text"]
 
 
 def test_too_much_in_all_is_garbage(home, monkeypatch):
@@ -370,6 +378,15 @@ def test_what_is_printed_is_kept_in_order_and_up_to_a_limit(home):
     assert (report.printed, report.printed_bytes) == ("0\n1\n2", 18)
 
 
+def test_what_python_prints_names_the_students_own_file(home):
+    text = "import traceback\nx = 1 is 1\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc()\n"
+    (home / "conv.py").write_text(text + EASY)
+    report, _ = check(home / "conv.py")
+    assert report.printed.count("SyntaxWarning") == 1
+    assert report.printed.count(str(home / "conv.py")) == 2
+    assert "scratch" not in report.printed
+
+
 def test_what_was_printed_before_a_loop_is_not_lost(home):
     (home / "conv.py").write_text("print('before')\nwhile True:\n    pass\n")
     assert check(home / "conv.py", seconds=0.3)[0].printed == "before\n"
@@ -412,6 +429,42 @@ assert __name__ != "__main__" and sys.argv == ["conv.py"] and __file__.endswith(
 """
     (home / "conv.py").write_text(text + EASY)
     assert check(home / "conv.py")[1] == ["right", "right"]
+
+
+def test_what_an_exercise_may_well_use_is_not_refused(home):
+    text = """
+import argparse, asyncio, collections, concurrent.futures, copy, csv, ctypes, dataclasses, doctest, gc, glob, hashlib
+import inspect, itertools, json, logging, multiprocessing, os, pathlib, pdb, pickle, platform, random, shutil, sqlite3
+import statistics, subprocess, tempfile, textwrap, threading, timeit, typing, unittest, uuid, warnings, zipfile
+import numpy as np
+import numpy.testing
+from numpy.lib.stride_tricks import sliding_window_view
+
+logging.basicConfig(filename="log.txt", level=logging.INFO)
+logging.info("begun")
+with tempfile.TemporaryDirectory() as folder:
+    np.save(os.path.join(folder, "a.npy"), np.arange(3))
+    assert np.load(os.path.join(folder, "a.npy"))[2] == 2
+pathlib.Path("folder/inside").mkdir(parents=True)
+shutil.move("log.txt", "folder")
+shutil.rmtree("folder")
+sqlite3.connect(":memory:").execute("select 1")
+open(os.devnull, "w").write("nothing")
+with concurrent.futures.ThreadPoolExecutor() as pool:
+    assert list(pool.map(abs, [-1])) == [1]
+async def nothing(): return 1
+assert asyncio.run(nothing()) == 1
+np.testing.assert_allclose(np.fft.ifft(np.fft.fft([1.0, 2.0])), [1, 2])
+assert np.linalg.inv(np.eye(2))[0, 0] == 1 and np.random.default_rng(1).normal(size=3).shape == (3,)
+assert sliding_window_view(np.arange(5), 3).shape == (3, 3) and gc.collect() >= 0
+assert timeit.timeit("1 + 1", number=10) < 1 and len(str(uuid.uuid4())) == 36 and platform.system() == "Linux"
+assert doctest.testmod(sys.modules[__name__] if (sys := __import__("sys")) else None).failed == 0
+assert np.ctypeslib.as_array((ctypes.c_int * 3)(1, 2, 3))[1] == 2 and np.arange(3).ctypes.data
+"""
+    (home / "conv.py").write_text(text + EASY)
+    report, told = check(home / "conv.py", seconds=5)
+    assert report.problem is None, report.problem
+    assert told == ["right", "right"]
 
 
 # ---- the library, where it may be used
@@ -477,7 +530,8 @@ def test_a_package_may_be_allowed(home):
     [
         ("numpy", [], False), ("math", [], False), ("torch", [], True), ("torchlight", [], False),
         ("scipy.signal", [], True), ("scipy.signal", ["scipy"], False), ("scipy", ["scipy.signal"], True),
-        ("tinygrad_cnn", ["tinygrad_cnn"], False), ("tinygrad_cnn.nn", ["tinygrad_cnn"], True), ("tinygrad_cnn.nn.conv", ["tinygrad_cnn.nn"], False),
+        ("tinygrad_cnn", ["tinygrad_cnn"], False), ("tinygrad_cnn.nn", ["tinygrad_cnn"], True),
+        ("tinygrad_cnn.nn.conv", ["tinygrad_cnn.nn"], False),
         ("tinygrad_cnn.nnn", ["tinygrad_cnn.nn"], True), ("_interpreters", ["_interpreters"], True),
     ],
 )  # fmt: skip

@@ -143,7 +143,8 @@ def _call(case: Case) -> Call:
 def _problem(problem: Problem | None) -> Finding | None:
     if problem is None:
         return None
-    detail = f"line {problem.line}: {problem.code.strip()}" if problem.line and problem.code else ""
+    place = f"line {problem.line}: "  # a second line points at a place in the first
+    detail = place + problem.code.replace("\n", "\n" + " " * len(place)) if problem.line and problem.code else ""
     return Finding(problem.kind, problem.says, "", "", (), detail)
 
 

@@ -3,6 +3,17 @@
 | file | what it holds |
 |---|---|
 | `wire.py` | how calls and results travel; loaded by both sides, needs NumPy only |
+| `parent.py` | the checker's side: starts a process, listens, and sees to it that it ends |
+| `keeper.py` | a small process in between, which outlives the student's and ends all it has left behind |
+| `student.py` | the process of the student's code: loads the file, makes the calls |
+| `look.py` | is the file Python, and does it import what would do the work? |
+| `guard.py` | what the student's code may not do to its surroundings |
+| `system.py` | what differs between Linux, macOS and Windows: groups of processes, limits |
+| `words.py` | what a beginner is told |
+
+It is a fence against accidents, not a prison. On Linux the kernel refuses new processes and limits memory; elsewhere
+Python refuses them, and memory is looked at from time to time (macOS) or not limited (Windows). Time is limited
+everywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +29,7 @@ class Limits:
     """How much a student's process may use.
 
     Attributes:
-        seconds: From its start to its last result.
+        seconds: From the beginning of the student's code to its last result; starting Python does not count.
         memory: Bytes of address space on top of what Python and NumPy take.
         files: Bytes of a file it writes.
         output: Bytes of what it prints that are kept; the rest is read and dropped.
@@ -51,7 +62,8 @@ class Problem:
 
     Attributes:
         kind: "missing", "encoding", "syntax", "import" (it raised while it was loaded), "forbidden", "timeout",
-            "memory", "exit", "crash" or "garbage".
+            "memory", "exit", "crash", "garbage", or "checker", which is our fault. Something forbidden, and an exit
+            inside of a call, end that call only: the others have outcomes.
         says: One or two sentences: what happened, and what to do.
         line: Of the student's file, 0 if unknown.
         code: What stands there.
@@ -68,8 +80,8 @@ class Report:
     """What came out of a student's process.
 
     Attributes:
-        functions: For each name that was asked for and is defined: the names of its parameters, or None if it is no
-            function.
+        functions: For each name that was asked for and is defined: the names of its parameters, stars included (none
+            if they cannot be found out), or None if it is no function.
         outcomes: For each call what `wire.invoke` tells; None if it did not come to its end.
         problem: What ended the process early.
         printed: What it printed, the beginning of it.

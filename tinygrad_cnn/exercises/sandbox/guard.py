@@ -94,7 +94,7 @@ class Guard:
         self._inside = work + os.sep
         self._written: set[str] = set()
         self._told = 0
-        # whose code runs: Python's, NumPy's and the library's door's is taken for its caller's; packages lie below Python
+        # whose code runs? Python's, NumPy's and the library's door's is taken for its caller's (packages lie in Python)
         here, python = (os.path.join(os.path.dirname(path), "") for path in (__file__, os.__file__))
         numpy = [os.path.join(path, "numpy", "") for path in packages]
         packages = [os.path.join(path, "") for path in (*packages, library)]

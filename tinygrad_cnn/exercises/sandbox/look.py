@@ -6,6 +6,7 @@ Runs in the student's process, because a text can be made that takes Python's ow
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from types import CodeType
 from typing import Any
@@ -57,7 +58,8 @@ def look(
     """
     try:
         code = compile(source, path, "exec", dont_inherit=True)
-        tree = ast.parse(source, path)
+        with warnings.catch_warnings(action="ignore"):  # they have been printed
+            tree = ast.parse(source, path)
     except SyntaxError as error:
         end = error.end_offset if error.end_lineno == error.lineno else None
         return None, _syntax(error.msg, error.lineno, error.offset, end, type(error).__name__)

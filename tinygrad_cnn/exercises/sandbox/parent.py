@@ -75,14 +75,16 @@ class _Run:
     ) -> None:
         self.source, self.folder, self.calls, self.limits = source, folder, calls, limits
         self.report = Report(outcomes=[None] * len(calls))
-        self.token, self.keeper_token = secrets.token_hex(8), secrets.token_hex(8)
+        # the student's code may find its own process' token and the mark, but not the keeper's token
+        self.token, self.keeper_token, self.mark = (secrets.token_hex(8) for _ in range(3))
         self.messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.refused: Problem | None = None
         self.call: int | None = None  # the one that runs
         self.pid = self.thread = 0
         self.ready = 0.0  # when the student's code began
         self.finished = self.over = False  # the student's process told its last; the keeper did
-        self.status, self.why = 0, ""
+        self.late = False  # the time was up
+        self.status, self.why, self.printed = 0, "", bytearray()
         order = {
             "token": self.token,
             "file": source.path.name,
@@ -111,7 +113,7 @@ class _Run:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(self.keeper_token, self.folder / "work"),
+            env=_environment(self.mark, self.folder / "work"),
             cwd=self.folder,
             **system.own_group(),
         )
@@ -124,6 +126,9 @@ class _Run:
             self._end()
             for thread in threads:
                 thread.join(END)
+            printed = self.printed.decode("utf-8", "replace")
+            self.report.printed = printed.replace(str(self.folder / "work"), str(self.source.path.parent))
+            self._explain()
         except BaseException:  # Ctrl-C
             self._kill()
             raise
@@ -138,17 +143,14 @@ class _Run:
 
     def _listen(self) -> None:
         assert self.keeper.stdout is not None
-        stream, waiting, total = self.keeper.stdout.fileno(), b"", 0
-        parts: list[bytes] = []
+        stream, total = self.keeper.stdout.fileno(), 0
+        parts: list[bytes] = []  # of a line that has not ended
         while data := _read(stream):
             total += len(data)
-            if b"\n" not in data:
-                parts.append(data)
-                waiting = b""
-            else:
-                waiting = b"".join([*parts, data])
-                *lines, rest = waiting.split(b"\n")
-                parts = [rest] if rest else []
+            parts.append(data)
+            if b"\n" in data:
+                *lines, rest = b"".join(parts).split(b"\n")
+                parts = [rest]
                 for line in lines:
                     self._hear(line)
             if sum(map(len, parts)) > LINE or total > ALL:
@@ -169,12 +171,10 @@ class _Run:
 
     def _drain(self) -> None:
         assert self.keeper.stderr is not None
-        stream, kept = self.keeper.stderr.fileno(), bytearray()
+        stream = self.keeper.stderr.fileno()
         while data := _read(stream):
             self.report.printed_bytes += len(data)
-            if len(kept) < self.limits.output:
-                kept += data[: self.limits.output - len(kept)]
-                self.report.printed = kept.decode("utf-8", "replace")
+            self.printed += data[: max(0, self.limits.output - len(self.printed))]
 
     # ---- in the checker's thread
 
@@ -184,6 +184,7 @@ class _Run:
             try:
                 kind, told = self.messages.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
+                self.late = bool(self.ready) and not self.finished
                 break
             if kind == "eof":
                 break
@@ -275,7 +276,6 @@ class _Run:
 
     def _end(self) -> None:
         """End everything that still runs, and find out why it had to."""
-        late = not self.over and not self.finished and self.keeper.poll() is None
         if not self.over:
             self._command(b"stop\n")
             until = time.monotonic() + END
@@ -294,16 +294,19 @@ class _Run:
         if self.keeper.poll() is None or not self.over:  # stopped or ended by the student's code
             self.over = False
             self._kill()
-        self._explain(late)
 
     def _kill(self) -> None:
         """End everything without the keeper's help."""
         for pid in filter(None, (self.keeper.pid, self.pid)):
             system.end_group(pid)
-        system.end(system.strays(self.keeper_token))
+        for _ in range(100):
+            strays = system.strays(self.mark)
+            if not strays:
+                break
+            system.end(strays)
         self.keeper.wait()
 
-    def _explain(self, late: bool) -> None:
+    def _explain(self) -> None:
         """The problem, if the end was not as it should be."""
         if self.report.problem is None and not self.finished:
             line = self._line()
@@ -313,7 +316,7 @@ class _Run:
                 self._problem(Problem("checker", says + (self.report.printed.strip()[-500:] or "nothing") + "."))
             elif self.why == "memory":
                 self._problem(words.ended(-9, line, self.source, where, self.limits))
-            elif late:
+            elif self.late:
                 self._problem(words.timeout(self.limits.seconds, line, self.source, where))
             elif self.over:
                 self._problem(words.ended(self.status, line, self.source, where, self.limits))
@@ -396,8 +399,8 @@ def _remove(folder: Path) -> None:
     for attempt in range(5):
         with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)
-            for at, folders, _ in os.walk(folder):
-                for name in folders:
+            for at, folders, files in os.walk(folder):
+                for name in folders + files:
                     path = os.path.join(at, name)
                     if not os.path.islink(path):
                         os.chmod(path, 0o700)

@@ -178,7 +178,7 @@ class Student:
                 outcome = self.wire.invoke(function, call["message"], call["kind"])
                 line = self.encode([self.token, "done", [number, outcome]])
                 if len(line) > MOST:
-                    raise MemoryError(f"the result takes {len(line) >> 20} MB on its way to the checker")
+                    raise MemoryError(f"too large to be handed over: {len(line) >> 20} MB of text")
             except BaseException as error:  # the result cannot be told: too large, or its methods raise
                 line = self.encode([self.token, "done", [number, {"raised": self.wire.raised(error), "seconds": 0.0}]])
         except BaseException:

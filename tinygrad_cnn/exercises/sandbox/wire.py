@@ -106,7 +106,7 @@ class Writer:
             return value if kind is int and abs(value) < 2**53 else {"$number": repr(value)}
         if isinstance(value, np.ndarray | np.generic):
             if value.nbytes > MOST:
-                raise MemoryError(f"an array of {value.nbytes >> 20} MB is too large to be handed over")
+                raise MemoryError(f"too large to be handed over: an array of {value.nbytes >> 20} MB")
             array = np.array(value)  # a plain array, whatever subclass it was
             if array.dtype.kind not in _NUMBERS:
                 return {"$other": [f"array of {array.dtype}", repr(value)[:MAX_REPR]]}

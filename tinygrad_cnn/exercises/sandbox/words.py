@@ -130,7 +130,7 @@ def memory(text: str, limits: Limits) -> str:
     found = re.match(r"Unable to allocate ([\d.]+) (\w+?)i?B for an array with shape (\([^)]*\))", text)
     if found:
         return f"{float(found[1]):.3g} {found[2]}B wanted for an array of shape {found[3]}, {most}"
-    if text.startswith("an array of"):
+    if text.startswith("too large"):
         return text
     return f"more memory wanted than there is, {most}"
 

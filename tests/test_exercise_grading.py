@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
@@ -15,13 +17,14 @@ from typer.testing import CliRunner
 
 from tinygrad_cnn.about import __version__
 from tinygrad_cnn.cli import app
-from tinygrad_cnn.exercises import checking
+from tinygrad_cnn.exercises import checking, diagnosis
 from tinygrad_cnn.exercises.catalogue import Catalogue
 from tinygrad_cnn.exercises.checking import Finding, Part, Verdict
-from tinygrad_cnn.exercises.grading import gradescope, junit, records, table
+from tinygrad_cnn.exercises.grading import feedback, gradescope, junit, overview, records, table
 from tinygrad_cnn.exercises.grading.grades import Grade, Grading, Result, plain, read_points
 from tinygrad_cnn.exercises.grading.reading import GradingError
 from tinygrad_cnn.exercises.grading.submissions import Submission
+from tinygrad_cnn.exercises.sandbox import words
 
 # What https://gradescope-autograders.readthedocs.io/en/latest/specs/ says of results.json, sections "Output format",
 # "Test case status" and "Output String Formatting"; stricter where we always write what is optional there.
@@ -273,6 +276,7 @@ def test_json_has_everything(case):
     (ada,) = told["submissions"]
     assert {"name", "source", "points", "max_points", "percent", "seconds", "remarks", "exercises"} == set(ada)
     assert [e["id"] for e in told["exercises"]] == [e["id"] for e in ada["exercises"]]
+    assert all(set(m) == {"exercise", "function", "kind", "mistakes", "says", "names"} for m in told["mistakes"])
     for entry, r in zip(ada["exercises"], CASES[case].results):
         assert [f["passed"] for f in entry["functions"]] == [part.passed for part in r.verdict.parts]
         assert entry["points"] == r.points
@@ -357,6 +361,67 @@ def test_points_that_cannot_be_meant(catalogue, tmp_path, text, words):
         read_points(tmp_path / "points.toml", catalogue)
 
 
+# ---- the class at a glance
+
+
+def test_mistakes_are_counted_over_the_class():
+    def typical(*ids):
+        return Finding("mistake", "Two things at once." if len(ids) > 1 else "One thing.", "", "", ids)
+
+    def conv(finding):
+        points = 0 if finding else 10
+        whole = finding if finding and finding.kind in ("timeout", "not handed in") else None
+        return result(Part("conv2d_forward", points, 10, finding), problem=whole)
+
+    findings = {
+        "ada": typical("flipped"),
+        "bob": typical("flipped", "no-bias"),
+        "carol": TIMEOUT,
+        "dan": replace(TIMEOUT, detail="line 9: while 1:"),
+        "eve": Finding("value", "It computes other numbers than it should in 3 of 7 cases."),
+        "finn": Finding("todo", "It is still to be written."),
+        "gil": Finding("not handed in", ""),
+        "hal": None,
+        "ivy": Finding("law", "Twice the image must give twice the result."),
+        "jo": Finding("looks-like", "It looks like one of these.", "", "", ("mean", "no-bias")),
+    }
+    grades = [grade(conv(finding), name=name) for name, finding in findings.items()]
+    task = Catalogue()["conv_forward"].tasks["conv2d_forward"]
+    found = {(m.function, m.ids, m.says): m.names for m in overview.mistakes(grades, Catalogue())}
+    assert found == {
+        ("conv2d_forward", ("flipped",), task.mistake("flipped").says): ("ada", "bob"),
+        ("conv2d_forward", ("no-bias",), task.mistake("no-bias").says): ("bob",),
+        ("", (), "It does not come to its end in time."): ("carol", "dan"),
+        ("conv2d_forward", (), "Some numbers are wrong, for no typical reason."): ("eve",),
+        ("conv2d_forward", (), "Twice the image must give twice the result."): ("ivy",),
+        ("conv2d_forward", ("mean", "no-bias"), "It looks like one of these."): ("jo",),
+    }
+
+
+def test_the_most_frequent_mistakes_come_first():
+    once, often = Finding("law", "once"), Finding("law", "often")
+    grades = [
+        grade(result(Part("conv2d_forward", 0, 10, finding)), name=name)
+        for name, finding in (("ada", once), ("bob", often), ("carol", often))
+    ]
+    assert [(m.says, m.names) for m in overview.mistakes(grades, Catalogue())] == [
+        ("often", ("bob", "carol")), ("once", ("ada",)),
+    ]  # fmt: skip
+    (count,) = overview.exercises([*grades, CASES["right"]])
+    assert (count.exercise, count.handed_in, count.right, count.points, count.max_points) == (
+        "conv_forward", 4, 1, 10, 10,
+    )  # fmt: skip
+    assert overview.exercises([]) == overview.mistakes([], Catalogue()) == []
+
+
+def test_every_kind_of_finding_has_its_words_for_a_class():
+    """The kinds that the checker knows, as its source has them."""
+    sources = [Path(module.__file__).read_text(encoding="utf-8") for module in (checking, diagnosis, words)]
+    kinds = {kind for text in sources for kind in re.findall(r"(?:Finding|Problem)\(\s*\"([a-z -]+)\"", text)}
+    assert {"syntax", "value", "dtype", "timeout"} <= kinds
+    assert kinds - set(overview.KINDS) - overview.NO_MISTAKE <= {"mistake", "looks-like", "law", "checker"}
+
+
 # ---- the command
 
 
@@ -392,9 +457,47 @@ def test_grade_prints_a_table(call, klass):
     assert ["=Dan", "0", "10", "0", "0", "0"] in lines
     assert "Carol: LOOK AT BY HAND: conv_forward: the checker itself failed" in told.stdout
     assert "4/4  Carol: 0 of 10 points" in told.stderr
-    one = call("grade", klass / "Bob [x]", "--only", "12")
-    assert "Bob [x]: 0 of 10 points, 0 %" in one.stdout
+    one = call("grade", klass / "Bob [x]", "--only", "12, 13")
+    assert "Bob [x]: 0 of 14 points, 0 %" in one.stdout
     assert "wrong, 0 s" in one.stdout
+    assert "Not handed in: output_size" in one.stdout
+
+
+def test_points_are_the_same_wherever_they_are_shown(call, klass):
+    (klass.parent / "points.toml").write_text("conv_forward = 25")
+    told = call("grade", klass / "Bob [x]", *ONLY, "--points", "points.toml").stdout
+    assert told.count("0 of 25 points") == 3  # the student, the exercise, the function
+    assert "of 10" not in told
+
+
+def test_what_nobody_handed_in_is_told_with_what_to_type(call, klass):
+    told = call("grade", klass)
+    assert "24 exercises in which nobody handed in anything" in told.stderr
+    assert told.stderr.splitlines()[0].endswith(": --only conv_forward")
+    assert "nobody" not in call("grade", klass, *ONLY).stderr
+
+
+def test_grade_leaves_a_text_for_each_student(call, klass):
+    told = call("grade", klass, *ONLY, "--feedback", "texts")
+    assert told.stdout.endswith("texts: 4 texts for the students\n")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (klass.parent / "texts").iterdir()}
+    assert sorted(texts) == ["=Dan.txt", "Ada.txt", "Bob [x].txt", "Carol.txt"]
+    assert texts["Ada.txt"].splitlines() == [
+        "Ada: 10 of 10 points, 100 %", "", "12. Convolution, by loops: 10 of 10 points",
+        "  ✓ conv2d_forward: right, 10 points",
+    ]  # fmt: skip
+    assert "wrong, 0 s" in texts["Bob [x].txt"]
+    assert texts["=Dan.txt"].endswith("\n\nNot handed in: conv_forward\n")
+    again = call("grade", klass, *ONLY, "--feedback", "texts")
+    assert (again.exit_code, "name a new folder" in again.stderr) == (1, True)
+
+
+def test_files_of_students_have_names_that_every_system_takes():
+    names = ["../../etc", "con:", "", " . ", "x" * 300, "X" * 300, "Zoë", "a\nb"]
+    found = feedback.file_names(names)
+    assert len({name.casefold() for name in found}) == len(names)
+    assert found[0] == "_.._etc"
+    assert all(0 < len(name) < 120 and not set(name) & set("/\\:\n") for name in found)
 
 
 @pytest.mark.parametrize(("ending", "format"), [("csv", None), ("json", None), ("xml", None), ("txt", "junit")])
@@ -402,9 +505,9 @@ def test_grade_writes_files(call, klass, ending, format):
     chosen = ("--format", format) if format else ()
     told = call("grade", klass, *ONLY, "--out", f"out/grades.{ending}", *chosen)
     assert told.exit_code == 0
-    assert told.stdout.strip() == f"out/grades.{ending}: 4 submissions".replace(
-        "/", "\\" if "\\" in told.stdout else "/"
-    )
+    head, _, overview = told.stdout.partition("\n")
+    assert head.replace("\\", "/") == f"out/grades.{ending}: 4 submissions"
+    assert "conv_forward          3      1       3.3 of 10" in overview  # Dan handed in nothing
     content = (klass.parent / "out" / f"grades.{ending}").read_bytes()
     if ending == "csv":
         cells = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))

@@ -236,8 +236,10 @@ def test_the_table_and_the_text(catalogue):
     rows = list(csv.reader(io.StringIO(as_csv(pairs).decode("utf-8-sig"))))
     assert "hint" in rows[0][0]
     assert rows[1][:3] == ["100", "'=HYPERLINK(1)", "student 1"]
-    assert "conv_forward: lines 7-10 and " in rows[1][4]
+    assert re.fullmatch(r"conv_forward: lines 2-12 and 2-\d+; conv_forward: lines 15-23 and \d+-\d+", rows[1][4])
     text = as_text(pairs, 2)
-    assert text.startswith(LIMITS)
+    assert text.replace("\n", " ").startswith(LIMITS.replace("\n", " "))
+    assert max(map(len, text.splitlines())) <= 80
     assert "100 %  =HYPERLINK(1) and student 1" in text
-    assert "0 pairs share" in as_text([], 7)
+    assert "Submissions compared: 7." in as_text([], 7)
+    assert "in an exercise: 0." in as_text([], 7).replace("\n", " ")

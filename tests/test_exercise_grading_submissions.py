@@ -124,7 +124,10 @@ def test_moodle_and_canvas(tmp_path, catalogue):
     }
     lay(tmp_path, {"submissions.zip": canvas, "unpacked/x.txt": b""} | {f"unpacked/{k}": v for k, v in canvas.items()})
     for place in ("submissions.zip", "unpacked"):
-        assert names(gather(tmp_path / place, catalogue)) == {"lovelaceada": ["conv_forward"], "zuseconrad": BOTH}
+        found = gather(tmp_path / place, catalogue)
+        assert names(found) == {"lovelaceada": ["conv_forward"], "zuseconrad": BOTH}
+        late = {"lovelaceada": [], "zuseconrad": ["handed in late, as Canvas says"]}
+        assert {s.name: s.remarks for s in found} == late
 
 
 def test_zips_named_after_a_date_are_not_taken_for_one_student_of_canvas(tmp_path, catalogue):

@@ -325,8 +325,12 @@ def test_colour_images_are_for_the_librarys_network(solved):
 
 def test_two_losses():
     assert "agree within 1e-06, which is rounding" in shown.agreement([2.0, 1.000001], [2.0, 1.0])
-    assert "In the first step the two losses agree within 0e+00" in shown.agreement([2.0, 1.5], [2.0, 1.0])
-    assert "differ from the first step on, by 0.5" in shown.agreement([2.5], [2.0])
+    grown = shown.agreement([2.0, 1.0, 1.0, 0.5], [2.0, 1.0, 1.000001, 0.25])
+    assert grown.startswith("In the first 3 steps the two losses agree within 1e-06, which is rounding")
+    assert grown.endswith("here up to 0.25.")
+    assert "In the first 3 steps the two losses are equal" in shown.agreement([2.0, 1, 1, 0.5], [2.0, 1, 1, 0.25])
+    assert "differ from step 2 on, by 0.5" in shown.agreement([2.0, 1.5], [2.0, 1.0])  # backward
+    assert "differ from step 1 on, by 0.5" in shown.agreement([2.5], [2.0])
 
 
 # ---- measuring

@@ -23,7 +23,8 @@ from tinygrad_cnn.cli import app
 from tinygrad_cnn.exercises import progress
 from tinygrad_cnn.exercises.catalogue import Catalogue
 from tinygrad_cnn.exercises.grading.reading import GradingError
-from tinygrad_cnn.exercises.release import OWN, autograder, own_exercises, packed, release, zipped
+from tinygrad_cnn.exercises.release import OWN, autograder, own_exercises, release, zipped
+from tinygrad_cnn.exercises.submission import packed
 from tinygrad_cnn.exercises.verify import verify
 from tinygrad_cnn.exercises.workspace import Workspace
 
@@ -122,7 +123,19 @@ def test_the_guides_exercise_works(own):
 def test_the_guide_names_every_command_option_and_format():
     for word in ("table", "csv", "json", "junit", "gradescope"):
         assert f"`{word}`" in GUIDE
-    for option in ["only", "catalogue", "points", "seed", "time-limit", "jobs", "one", "wheel", "out", "format"]:
+    for option in [
+        "only",
+        "catalogue",
+        "points",
+        "seed",
+        "time-limit",
+        "jobs",
+        "one",
+        "wheel",
+        "out",
+        "format",
+        "feedback",
+    ]:
         assert f"`--{option}" in GUIDE
     targets = re.findall(r"\]\(([^)#:]+?)\)", GUIDE)
     assert targets == ["exercises.md"]
@@ -349,6 +362,24 @@ def test_from_the_handout_to_the_grades(tmp_path, catalogue, call):
         assert told["score"] == most
         told, _ = place.grade({path.name: path.read_bytes() for path in eve.iterdir() if path.is_file()})
         assert told["score"] == 0
+
+
+def test_the_guide_shows_what_grade_prints(tmp_path, catalogue, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    conv, size = catalogue["conv_forward"], catalogue["output_size"]
+    wrong, flipped = size.wrong_text("output_size", "rounded-up"), conv.wrong_text("conv2d_forward", "flipped")
+    for name, texts in {
+        "Ada Lovelace": (conv.solution(), size.solution()),
+        "Jürgen Groß": (conv.solution(), wrong),
+        "Zoë van der Berg": (flipped, wrong),
+    }.items():
+        (tmp_path / name).mkdir()
+        for exercise, text in zip((conv, size), texts):
+            (tmp_path / name / exercise.file).write_text(text, encoding="utf-8")
+    only = ["--only", "conv_forward", "--only", "output_size"]
+    told = CliRunner().invoke(app, ["exercise", "grade", str(tmp_path), *only])
+    shown = next(block for block in re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL) if block.startswith("name"))
+    assert [line.rstrip() for line in told.stdout.splitlines()] == shown.splitlines()
 
 
 def test_release_and_autograder_refuse_what_would_overwrite_or_mislead(tmp_path, monkeypatch):

@@ -414,7 +414,7 @@ def test_init_says_what_to_do_next_and_never_overwrites(call, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["init", "--only", "conv_forwrad"], 1, "did you mean conv_forward?"),
+        (["init", "--only", "relu,conv_forwrad"], 1, "did you mean conv_forward?"),
         (["init", "--catalogue", "nowhere"], 1, "nowhere: there is no such folder"),
         (["init", "--catalogue", "."], 1, "there is no exercise in this folder"),
         (["init", "--only", "relu", "--all"], 2, "exclude each other"),
@@ -442,48 +442,74 @@ def test_init_into_a_file_is_an_error(call, tmp_path):
 
 
 def rows(result):
-    """State of each exercise, as list shows it."""
-    found = [re.fullmatch(r" *\d+ (\w+) .*?(\S+ of \S+)  (.+?)", line) for line in result.stdout.splitlines()]
-    return {match[1]: (match[2], match[3]) for match in found if match}
+    """Points, state and title of each exercise, as list shows them."""
+    row = r" *\d+ (\w+) +(\S+ of \S+)(?:  (.{8})(?:  (.*))?)?"
+    found = [re.fullmatch(row, line) for line in result.stdout.splitlines()]
+    return {match[1]: (match[2], (match[3] or "").strip(), match[4]) for match in found if match}
 
 
 def test_list_shows_what_was_earned_and_what_is_next(call, desk):
     result = call("list")
     assert rows(result) == {
-        "conv_forward": (f"0 of {C}", "not begun"),
-        "output_size": (f"0 of {S}", "not begun"),
+        "conv_forward": (f"0 of {C}", "", CONV.title),
+        "output_size": (f"0 of {S}", "", SIZE.title),
     }
-    assert f"0 of {C + S} points, 0 of 2 exercises" in result.stdout
+    assert f"0 of {C + S} points, 0 of 2 exercises solved" in result.stdout
     assert f"Next: 12. {CONV.title}, in {CONV.file}" in result.stdout
     write(desk, CONV, FLIPPED)
-    assert rows(call("list"))["conv_forward"] == (f"0 of {C}", "in progress")
+    assert rows(call("list"))["conv_forward"] == (f"0 of {C}", "begun", CONV.title)
     write(desk, CONV, CONV.solution())
     assert call("check").exit_code == 0
     result = call("list")
-    assert rows(result)["conv_forward"] == (f"{C} of {C}", "✓ passed")
-    assert f"{C} of {C + S} points, 1 of 2 exercises" in result.stdout
+    assert rows(result)["conv_forward"] == (f"{C} of {C}", "✓ passed", CONV.title)
+    assert f"{C} of {C + S} points, 1 of 2 exercises solved" in result.stdout
     assert "Next: 13" in result.stdout
     write(desk, CONV, FLIPPED)
     desk.path(SIZE).unlink()
     result = call("list")
     assert rows(result) == {
-        "conv_forward": (f"{C} of {C}", "✓ passed, changed"),
-        "output_size": (f"0 of {S}", "no file"),
+        "conv_forward": (f"{C} of {C}", "✓ passed", f"{CONV.title} (changed)"),
+        "output_size": (f"0 of {S}", "no file", SIZE.title),
     }
     assert "changed: the file is another one than that which passed" in result.stdout
+    assert "no file: " in result.stdout
 
 
-def test_list_fits_80_columns(call, tmp_path):
+def test_list_fits_80_columns_with_whole_titles_and_a_narrow_window_without(call, tmp_path, monkeypatch):
     space = Workspace.make(tmp_path / workspace.FOLDER)
+    assert {id: title for id, (_, _, title) in rows(call("list")).items()} == {e.id: e.title for e in ALL.values()}
     with space.progress.changing(*space.catalogue.values()) as entries:
         for entry in entries:
             entry.gave_up, entry.solved = True, "2026-01-31"
-    result = call("list")
-    assert len(rows(result)) == len(ALL)
-    assert max(map(len, result.stdout.splitlines())) <= 80
-    assert "✓ passed, changed *" in result.stdout
-    assert "* the solution was shown" in result.stdout
+    for width, title in ((80, "  Max … (changed, solution seen)"), (50, " (changed, solution seen)")):
+        monkeypatch.setenv("COLUMNS", str(width))
+        result = call("list")
+        table = result.stdout.splitlines()[: len(ALL)]
+        assert table[16].endswith(f"17 max_pool_backward    0 of {ALL['max_pool_backward'].points}  ✓ passed{title}")
+        assert max(map(len, table)) <= max(width, 68)
+    assert "solution seen: with --give-up, before the exercise was solved" in result.stdout
     assert "All exercises are solved" in result.stdout
+
+
+def test_init_where_the_progress_was_lost_brings_it_back(call, desk):
+    write(desk, CONV, CONV.solution())
+    call("check")
+    for file in (NAME, ".exercise-progress.copy"):
+        (desk.folder / file).unlink()
+    assert "tcnn exercise init" in call("list").stderr
+    result = call("init")
+    assert "This folder has" in result.stdout
+    assert "to have it noted again: " in result.stdout
+    assert not (desk.folder / workspace.FOLDER).exists()
+    assert f"{C} of " in call("check", "--all").stdout
+    assert rows(call("list"))["conv_forward"][:2] == (f"{C} of {C}", "✓ passed")
+    assert "noted again" not in call("init").stdout
+
+
+def test_a_file_that_is_checked_in_a_notebook_makes_no_folder_of_exercises(call, tmp_path):
+    (tmp_path / CONV.file).write_text("x = 1")
+    assert "25 exercises in tcnn-exercises" in call("init").stdout
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_check_names_the_mistake_and_ends_with_1_until_it_is_right(call, desk):
@@ -503,7 +529,7 @@ def test_check_names_the_mistake_and_ends_with_1_until_it_is_right(call, desk):
     assert right.exit_code == 0
     assert f"✓ conv2d_forward: right, {C} points" in right.stdout
     assert "exercise solution conv_forward" in right.stdout
-    assert "Next: 13" in right.stdout
+    assert f"{C} of {C + S} points, 1 of 2 exercises solved\nNext: 13" in right.stdout
 
 
 @pytest.mark.parametrize("name", ["conv_forward", "conv-forward", "12", CONV.file, "conv2d_forward", f"x/{CONV.file}"])
@@ -512,12 +538,21 @@ def test_an_exercise_is_named_in_any_way(call, desk, name):
     assert call("check", name).exit_code == 0
 
 
+def test_a_file_elsewhere_is_not_checked_instead(call, desk):
+    write(desk, CONV, CONV.solution())
+    (desk.folder / "old").mkdir()
+    (desk.folder / "old" / CONV.file).write_text(FLIPPED, encoding="utf-8")
+    result = call("check", f"old/{CONV.file}")
+    assert (result.exit_code, f"which is {CONV.file}" in result.stderr) == (1, True)
+
+
 def test_check_of_several_adds_up(call, desk):
     write(desk, CONV, CONV.solution())
     write(desk, SIZE, "def output_size(size, kernel, stride, padding):\n    return None\n")
     result = call("check", "--all")
     assert result.exit_code == 1
     assert f"1 of 2 right, {C} of {C + S} points" in result.stdout
+    assert "Next: 13" in result.stdout
     assert call("check", "12", "conv_forward").exit_code == 0  # the same one, once
     assert call("check", "--all", "conv_forward").exit_code == 2
     write(desk, SIZE, SIZE.solution())
@@ -530,6 +565,9 @@ def test_check_of_an_unwritten_or_missing_file(call, desk):
     assert todo.exit_code == 1
     assert f"· output_size: still to be written, {S} points" in todo.stdout
     assert "explain" not in todo.stdout
+    assert "where it says TODO" in todo.stdout
+    write(desk, SIZE, "\n")
+    assert "exercise reset output_size" in call("check", "output_size").stdout
     desk.path(SIZE).unlink()
     gone = call("check", "output_size", "conv_forward")
     assert gone.exit_code == 1
@@ -583,11 +621,13 @@ def test_reset_keeps_every_backup(call, desk):
     assert all(re.fullmatch(r"12_conv_forward-\d{8}-\d{6}(-\d+)?\.py", path.name) for path in kept)
     desk.path(CONV).unlink()
     assert "Your file" not in call("reset", "conv_forward").stdout
+    assert "nothing to be undone" in call("reset", "conv_forward").stdout
+    assert len(list((desk.folder / workspace.BACKUPS).iterdir())) == 3
     assert not desk.begun(CONV)
 
 
 def test_a_solution_is_earned_or_given_up_for(call, desk):
-    assert "say which solution" in call("solution").stderr
+    assert "exercise solution conv_forward --give-up" in call("solution").stderr
     refused = call("solution", "conv_forward")
     assert refused.exit_code == 1
     assert "3 of 3 hints are left" in refused.stderr
@@ -606,7 +646,8 @@ def test_a_solution_is_earned_or_given_up_for(call, desk):
     write(desk, CONV, CONV.solution())
     call("check")
     states = rows(call("list"))
-    assert (states["conv_forward"][1], states["output_size"][1]) == ("✓ passed *", "✓ passed")
+    assert states["conv_forward"][1:] == ("✓ passed", f"{CONV.title} (solution seen)")
+    assert states["output_size"][1:] == ("✓ passed", SIZE.title)
 
 
 def test_submit_packs_files_and_a_manifest(call, desk, tmp_path):
@@ -684,6 +725,9 @@ def test_the_guide_shows_what_there_is(desk, capsys):
     assert {"init", "list", "watch", "check", "hint", "explain", "reset", "solution", "submit"} <= set(
         re.findall(r"tcnn exercise (\w+)", guide)
     )
+    table = [f"| {e.number} | {e.title} | `{e.id}` | {e.points:g} | {e.tutorial} |" for e in ALL.values()]
+    assert re.findall(r"^\| \d+ \|.*$", guide, re.MULTILINE) == table
+    assert f"{len(ALL)} of them, {sum(e.points for e in ALL.values()):g} points." in guide
     write(desk, CONV, FLIPPED)
     shown = guide.split("```text\n")[1].split("```")[0]
     assert text(report.told(desk.check(CONV))) == shown.split("\n", 1)[1].rstrip()
@@ -706,6 +750,17 @@ def test_a_problem_of_the_whole_file_is_told_once():
     assert text(lines) == "✗ Convolution: 0 of 5 points\n  There is a mistake in line 3.\n\n  line 3: def f(:"
     late = report.told(verdict(Part("f", 2, 2), Part("g", 0, 3, problem), problem=problem))
     assert text(late).endswith("✓ f: right, 2 points")
+
+
+def test_what_points_at_a_place_in_a_line_of_code_stays_below_it():
+    short = "line 3: if  x = 3:"
+    finding = Finding("syntax", "No.", "", "", (), f"{short}\n            ^^^^^")
+    told = text(report.found(finding))
+    assert told.endswith(f"\n  {short}\n              ^^^^^")
+    long = "line 3: y = " + "x + " * 40 + "3 $ 4"
+    told = text(report.found(Finding("syntax", "No.", "", "", (), f"{long}\n{' ' * 170}^")))
+    assert "^" not in told  # the line is broken, and the place is anywhere
+    assert max(map(len, told.splitlines())) <= report.WIDTH
 
 
 def test_what_the_program_printed_is_shown_in_part_and_moves_no_cursor():

@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
+import inspect
 import itertools
+import json
 import tomllib
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +20,45 @@ import numpy as np
 
 from tinygrad_cnn.exercises import sources
 from tinygrad_cnn.exercises.cases import Case, Law
+from tinygrad_cnn.exercises.sandbox import wire
 from tinygrad_cnn.exercises.sources import CatalogueError
 
 HERE = Path(__file__).parent
 TASKS = HERE / "tasks"
 SEED = 20261  # of the cases; `grade` may choose another
+TEXT, TEXTS, TABLE, TABLES = "a text", "a list of texts", "a table", "a list of tables, [[…]], one at least"
+POSITIVE, POINTS = "a number above 0", "a number, 0 or more"
+PAIRS = "a list of pairs of texts, [[find, replace], …]"
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+_IS: dict[str, Callable[[Any], bool]] = {
+    TEXT: lambda value: isinstance(value, str) and bool(value.strip()),
+    TEXTS: _is_texts,
+    TABLE: lambda value: isinstance(value, dict),
+    TABLES: lambda value: isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value),
+    POSITIVE: lambda value: _is_number(value) and value > 0,
+    POINTS: _is_number,
+    PAIRS: lambda value: isinstance(value, list) and all(_is_texts(pair) and len(pair) == 2 for pair in value),
+}
+#: What may stand in an exercise.toml.
 _EXERCISE = {
-    "title", "intro", "tutorial", "hints", "functions", "allow", "aliases", "time_limit", "rtol", "atol", "imports",
+    "title": TEXT, "intro": TEXT, "tutorial": TEXT, "hints": TEXTS, "functions": TABLES, "allow": TEXTS,
+    "aliases": TEXTS, "time_limit": POSITIVE, "rtol": POINTS, "atol": POINTS, "imports": TEXTS,
 }  # fmt: skip
-_FUNCTION = {"name", "solution", "points", "returns", "changes", "mistakes", "rival", "kernel"}
-_RIVAL = {"name", "solution", "times"}
-_MISTAKE = {"id", "change", "body", "says", "hint", "tutorial", "both"}
+_FUNCTION = {
+    "name": TEXT, "solution": TEXT, "points": POINTS, "returns": TEXTS, "changes": TEXTS, "mistakes": TABLES,
+    "rival": TABLE, "kernel": TEXT,
+}  # fmt: skip
+_RIVAL = {"name": TEXT, "solution": TEXT, "times": POSITIVE}
+_MISTAKE = {"id": TEXT, "change": PAIRS, "body": TEXT, "says": TEXT, "hint": TEXT, "tutorial": TEXT, "both": TEXTS}
 
 
 @dataclass(frozen=True)
@@ -181,7 +212,15 @@ class Exercise:
         """A function's solution, or a wrong version of it, to be called."""
         key = "\0".join((name, *mistakes))
         if key not in self._cache:
-            self._cache[key] = sources.compiled(self.wrong_text(name, *mistakes), name)
+            try:
+                self._cache[key] = sources.compiled(self.wrong_text(name, *mistakes), name)
+            except CatalogueError:
+                raise
+            except Exception as error:
+                what = f"mistake {' and '.join(map(repr, mistakes))} of {name}" if mistakes else f"solution of {name}"
+                line = f" in `{error.text.strip()}`" if isinstance(error, SyntaxError) and error.text else ""
+                told = f"{type(error).__name__}: {getattr(error, 'msg', error)}{line}"
+                raise CatalogueError(f"{self.folder / 'exercise.toml'}: {what} cannot be loaded: {told}") from None
         return self._cache[key]
 
     def pairs(self, function: str) -> list[tuple[str, str]]:
@@ -199,9 +238,10 @@ class Exercise:
         """Whether a function can have these mistakes at once."""
         try:
             self.function(function, *mistakes)
-        except (CatalogueError, SyntaxError):
+        except CatalogueError:
             return False
-        return True
+        apart = [sources.words(self.wrong_text(function, id)) for id in mistakes]
+        return sources.words(self.wrong_text(function, *mistakes)) <= frozenset().union(*apart)  # no name is torn
 
     # ---- cases
 
@@ -214,32 +254,96 @@ class Exercise:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        self._do(spec.loader.exec_module, module)
+        if not hasattr(module, "cases"):
+            raise CatalogueError(f"{path}: there is no function cases(rng) in it, see the instructors' guide")
         return module
 
+    def _do(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a teacher's code."""
+        path = self.folder / "cases.py"
+        try:
+            return function(*args)
+        except Exception as error:
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+            place = f"{path}, line {line}" if line else f"{path}: {function.__name__}"
+            raise CatalogueError(f"{place}: {type(error).__name__}: {getattr(error, 'msg', error)}") from None
+
+    def _made(self, name: str, seed: int) -> list[Any]:
+        """What `cases(rng)` or `laws(rng)` gives."""
+        make = getattr(self._script, name, None)
+        made = () if make is None else self._do(make, np.random.default_rng(seed))
+        if not isinstance(made, Sequence):
+            raise CatalogueError(f"{self.folder / 'cases.py'}: {name}(rng) returned {made!r}; it must return a list")
+        return list(made)
+
+    def _valid(self, case: Any) -> Case:
+        """A case, if its function can be called with it, in the student's process as well."""
+        place = f"{self.folder / 'cases.py'}: "
+        if not isinstance(case, Case):
+            raise CatalogueError(f"{place}{case!r} is no Case(function, args, label)")
+        place += f"the case {case.label!r} of {case.function}: " if case.label else f"a call of {case.function}: "
+        if case.function not in self.tasks:
+            raise CatalogueError(
+                f"{place}there is no such function in exercise.toml; there are {', '.join(self.tasks)}"
+            )
+        if case.kind not in ("function", "module"):
+            raise CatalogueError(f"{place}its kind is {case.kind!r}; it must be 'function' or 'module'")
+        if not isinstance(case.args, tuple):
+            raise CatalogueError(f"{place}its arguments must be a tuple, such as (x,)")
+        try:
+            told = wire.write(case.args)["value"]
+            if case.kind == "function":
+                inspect.signature(self.function(case.function)).bind(*case.args)
+        except (MemoryError, TypeError) as error:
+            raise CatalogueError(f"{place}{error}") from None
+        if '{"$other": ' in json.dumps(told):
+            raise CatalogueError(
+                f"{place}one of its arguments cannot be sent to the student's process; what can is arrays of numbers, "
+                "numbers, None, texts, and tuples, lists and dicts of these, Node and Random"
+            )
+        return case
+
     def cases(self, seed: int = SEED) -> list[Case]:
-        """The calls a student's functions are tried with, the smallest of each function first."""
-        return list(self._script.cases(np.random.default_rng(seed)))
+        """The calls a student's functions are tried with, the smallest of each function first.
+
+        Raises:
+            CatalogueError: If there are none, or they are not as they should be.
+        """
+        cases = [self._valid(case) for case in self._made("cases", seed)]
+        for name in self.tasks:
+            if not any(case.function == name for case in cases):
+                raise CatalogueError(f"{self.folder / 'cases.py'}: cases(rng) gives no Case for {name}; add one")
+        return cases
 
     def laws(self, seed: int = SEED) -> list[Law]:
         """Sentences that are true of the right functions."""
-        return list(self._script.laws(np.random.default_rng(seed))) if hasattr(self._script, "laws") else []
+        laws = self._made("laws", seed)
+        for law in laws:
+            if not isinstance(law, Law):
+                raise CatalogueError(
+                    f"{self.folder / 'cases.py'}: laws(rng): {law!r} is no Law(function, says, calls, holds)"
+                )
+            for args in law.calls:
+                self._valid(Case(law.function, args))
+        return laws
 
     def agrees(self, case: Case, got: Any, want: Any) -> bool | None:
         """Whether a result is right, where several are; None: if it is the solution's."""
         judge = getattr(self._script, "agrees", None)
-        return None if judge is None else judge(case, got, want)
+        return None if judge is None else self._do(judge, case, got, want)
 
     def speed(self, function: str, seed: int = SEED) -> Case | None:
         """A case large enough to measure time with."""
         make = getattr(self._script, "speed", None)
-        case = None if make is None else make(np.random.default_rng(seed))
+        case = None if make is None else self._valid(self._do(make, np.random.default_rng(seed)))
         return case if case is not None and case.function == function else None
 
     def where(self, case: Case, part: str, index: tuple[int, ...]) -> str:
         """What a wrong number should have been computed from, if the exercise can tell."""
         tell = getattr(self._script, "where", None)
-        return "" if tell is None else str(tell(case, part, index) or "")
+        return "" if tell is None else str(self._do(tell, case, part, index) or "")
 
 
 class Catalogue(Mapping[str, Exercise]):
@@ -292,19 +396,23 @@ class Catalogue(Mapping[str, Exercise]):
         Raises:
             CatalogueError: If there is none; the message names the nearest.
         """
-        word = Path(name).name.removesuffix(".py").lower().replace("-", "_")
+        word = _plain(Path(name).name.removesuffix(".py"))
         head, _, tail = word.partition("_")
         if head.isdigit() and tail:
             word = tail
         for id in self:
-            if word == id or (word.isdigit() and int(word) == self._numbers[id]):
+            if word == _plain(id) or (word.isdigit() and int(word) == self._numbers[id]):
                 return self[id]
         for exercise in self.values():
-            if word in exercise.aliases or word in exercise.tasks:
+            if word in map(_plain, (*exercise.aliases, *exercise.tasks)):
                 return exercise
         near = difflib.get_close_matches(word, self, n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}? All" if near else "all"
         raise CatalogueError(f"there is no exercise {name!r}; {meant} of them: {', '.join(self)}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def read(folder: Path, number: int) -> Exercise:
@@ -316,11 +424,19 @@ def read(folder: Path, number: int) -> Exercise:
         raise CatalogueError(f"{path}: {error}") from None
     _known(path, "the exercise", told, _EXERCISE, ("title", "intro", "tutorial", "hints", "functions"))
     hints = told["hints"]
-    if not isinstance(hints, list) or len(hints) != 3 or not all(isinstance(h, str) and h.strip() for h in hints):
+    if len(hints) != 3 or not all(hint.strip() for hint in hints):
         raise CatalogueError(f"{path}: hints must be three texts: the idea, where to look, pseudo-code")
     tasks = {}
     for entry in told.pop("functions"):
         _known(path, "a function", entry, _FUNCTION, ("name", "solution", "points"))
+        name = entry["name"]
+        if name != entry["solution"].partition(":")[2] or not name.isidentifier():
+            raise CatalogueError(
+                f'{path}: the solution of {name} is {entry["solution"]!r}; it must be "package.module:{name}", or '
+                f'"solution.py:{name}" in the exercise\'s folder'
+            )
+        if name in tasks:
+            raise CatalogueError(f"{path}: there are two functions named {name}")
         tasks[entry["name"]] = Task(
             entry["name"],
             entry["solution"],
@@ -334,6 +450,9 @@ def read(folder: Path, number: int) -> Exercise:
         ids = [m.id for m in tasks[entry["name"]].mistakes]
         if twice := {id for id in ids if ids.count(id) > 1}:
             raise CatalogueError(f"{path}: {entry['name']} has two mistakes named {twice.pop()!r}; names must differ")
+        for mistake in tasks[name].mistakes:
+            if unknown := [id for id in mistake.both if id not in ids]:
+                raise CatalogueError(f"{path}: mistake {mistake.id!r}: both names {unknown[0]!r}, which does not exist")
     lists: dict[str, Any] = {
         key: tuple(told.pop(key)) for key in ("hints", "allow", "imports", "aliases") if key in told
     }
@@ -358,14 +477,16 @@ def _rival(path: Path, entry: dict[str, Any] | None) -> Rival | None:
     return Rival(**entry)
 
 
-def _known(path: Path, what: str, given: Mapping[str, Any], allowed: set[str], needed: Sequence[str]) -> None:
-    """Refuse settings that nobody reads, and say which are missing."""
-    for key in given:
+def _known(path: Path, what: str, given: Mapping[str, Any], allowed: Mapping[str, str], needed: Sequence[str]) -> None:
+    """Refuse settings that nobody reads or that are of the wrong kind, and say which are missing."""
+    for key, value in given.items():
         if key not in allowed:
             near = difflib.get_close_matches(key, allowed, n=1)
             raise CatalogueError(
                 f"{path}: {what} has an unknown entry {key!r}{f'; did you mean {near[0]}?' if near else ''}"
             )
+        if not _IS[allowed[key]](value):
+            raise CatalogueError(f"{path}: {what}: {key} must be {allowed[key]}; it is {value!r:.80}")
     for key in needed:
         if key not in given:
             raise CatalogueError(f"{path}: {what} needs an entry {key!r}")

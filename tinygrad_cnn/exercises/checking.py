@@ -15,7 +15,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from tinygrad_cnn.exercises import sources
-from tinygrad_cnn.exercises.cases import Case, Law
+from tinygrad_cnn.exercises.cases import Case
 from tinygrad_cnn.exercises.catalogue import SEED, Exercise, Rival, Task
 from tinygrad_cnn.exercises.diagnosis import Expected, Finding, Outcome, diagnose, outcome
 from tinygrad_cnn.exercises.sandbox import Call, Limits, Problem, Report, run, wire
@@ -111,25 +111,31 @@ def check(exercise: Exercise, file: Path, limits: Limits | None = None, seed: in
     """
     started = time.perf_counter()
     limits = limits or Limits(seconds=exercise.time_limit)
-    known = expected(exercise, seed)
-    # laws behind all cases, which matter more if the time is up
-    calls = [_call(case) for case in known.cases]
-    lawful = [_call(Case(law.function, args)) for law in known.laws for args in law.calls]
-    report = run(file, list(exercise.tasks), calls + lawful, limits, exercise.allow)
+    known, again = expected(exercise, seed), expected(exercise, seed + 1)
+    # the cases come first: they matter most if the time is up
+    rounds = [
+        known.cases,
+        [Case(law.function, args) for law in known.laws for args in law.calls],
+        again.cases[::-1],  # other numbers, in another order: nothing is to be remembered between calls
+    ]
+    calls = [_call(case) for cases in rounds for case in cases]
+    report = run(file, list(exercise.tasks), calls, limits, exercise.allow)
     try:
         outcomes = [outcome(told) for told in report.outcomes]
     except ValueError:
         report.problem = report.problem or Problem("garbage", "What came back from your program cannot be read.")
-        outcomes = [None] * len(calls + lawful)
-    outcomes += [None] * (len(calls + lawful) - len(outcomes))
-    laws = _law_results(known.laws, outcomes[len(calls) :])
-    parts = tuple(_part(known, task, report, outcomes, laws) for task in exercise.tasks.values())
+        outcomes = []
+    rest = iter([*outcomes, *[None] * (len(calls) - len(outcomes))])
+    first, lawful, second = ([next(rest) for _ in cases] for cases in rounds)
+    tried = _Tried(report, first, _broken_laws(known, lawful), second[::-1])
+    parts = tuple(_part(known, again, task, tried, limits) for task in exercise.tasks.values())
     parts = tuple(_timed(exercise, part, file, limits, seed) for part in parts)
+    passed = all(part.passed for part in parts)
     return Verdict(
         exercise.id,
         exercise.title,
         parts,
-        _problem(report.problem),
+        None if passed else _problem(report.problem),
         report.printed,
         time.perf_counter() - started,
         tuple(report.notes),
@@ -148,31 +154,54 @@ def _problem(problem: Problem | None) -> Finding | None:
     return Finding(problem.kind, problem.says, "", "", (), detail)
 
 
-def _law_results(laws: Sequence[Law], outcomes: Sequence[Outcome | None]) -> dict[int, bool | None]:
-    """For each law, by its identity, whether it is obeyed; None where a call did not come to its end."""
-    told: dict[int, bool | None] = {}
+def _broken_laws(known: Expected, outcomes: Sequence[Outcome | None]) -> dict[int, str]:
+    """How laws are broken, by their identity; those that are obeyed, or were not tried to the end, are left out."""
+    told: dict[int, str] = {}
     results = iter(outcomes)
-    for law in laws:
-        made = [next(results) for _ in law.calls]
+    for law in known.laws:
+        calls = [Case(law.function, args) for args in law.calls]
+        made = [next(results) for _ in calls]
         if any(o is None for o in made):
-            told[id(law)] = None
             continue
+        lines = [known.call(case) for case in calls]
+        raised = [f"It raised {o.raised['type']}: {o.raised['text']}" for o in made if o and o.raised]
         try:
-            told[id(law)] = not any(o.raised for o in made if o) and bool(law.holds([o.value for o in made if o]))
+            obeyed = not raised and bool(law.holds([o.value for o in made if o]))
         except Exception:  # results of any shape and type come here
-            told[id(law)] = False
+            obeyed = False
+        if not obeyed:
+            told[id(law)] = "\n".join([*lines, *raised[:1]])
     return told
 
 
-def _part(
-    known: Expected, task: Task, report: Report, outcomes: Sequence[Outcome | None], laws: dict[int, bool | None]
-) -> Part:
+@dataclass(frozen=True)
+class _Tried:
+    """What came of all calls.
+
+    Attributes:
+        report: Of the student's process.
+        first: Outcomes of the cases.
+        broken: How laws are broken, by their identity.
+        second: Outcomes of the cases with other numbers.
+    """
+
+    report: Report
+    first: list[Outcome | None]
+    broken: dict[int, str]
+    second: list[Outcome | None]
+
+
+def _part(known: Expected, again: Expected, task: Task, tried: _Tried, limits: Limits) -> Part:
     """What became of one function."""
+    report = tried.report
 
     def failed(finding: Finding) -> Part:
         return Part(task.name, 0, task.points, finding)
 
-    got = [o for case, o in zip(known.cases, outcomes) if case.function == task.name]
+    def of(expected: Expected, outcomes: Sequence[Outcome | None]) -> list[Outcome | None]:
+        return [o for case, o in zip(expected.cases, outcomes) if case.function == task.name]
+
+    got, repeated = of(known, tried.first), of(again, tried.second)
     if report.functions.get(task.name, ()) is None:
         return failed(Finding("missing", f"{task.name} is no function.", f"It must begin with: def {task.name}(…):"))
     if any(o is None for o in got):
@@ -180,11 +209,26 @@ def _part(
             return failed(_missing(task, report))
         problem = _problem(report.problem)
         return failed(problem or Finding("crash", "Your program ended before this function had been tried."))
-    finding = diagnose(
-        known, task.name, [o for o in got if o is not None], lambda law: laws.get(id(law)),
-        report.functions.get(task.name),
-    )  # fmt: skip
+    parameters = report.functions.get(task.name)
+    outcomes = [o for o in got if o is not None]
+    finding = diagnose(known, task.name, outcomes, lambda law: tried.broken.get(id(law)), parameters)
+    if finding is None and all(repeated):
+        finding = diagnose(again, task.name, [o for o in repeated if o is not None], parameters=parameters)
+        finding = finding and _unsteady(task, finding)
     return failed(finding) if finding else Part(task.name, task.points, task.points)
+
+
+def _unsteady(task: Task, finding: Finding) -> Finding:
+    """Right in the first round, wrong in the second."""
+    says = (
+        f"{task.name} was right for all cases, but wrong when they were tried once more, with other numbers and in "
+        f"another order. {finding.says}"
+    )
+    hint = (
+        "Does it remember something from one call to the next, in a global variable or a cache? Are results of certain "
+        "cases written into it, or does it draw random numbers?"
+    )
+    return replace(finding, says=says, hint=hint)
 
 
 def _missing(task: Task, report: Report) -> Finding:

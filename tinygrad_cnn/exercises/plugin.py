@@ -193,7 +193,7 @@ def load(
     found: dict[str, Any] = {}
     adapters: list[Adapter] = []
     for exercise in workspace.catalogue.values():
-        own = _adapters(exercise)
+        own = adapters_of(exercise)
         usable = {name for adapter in own for name in adapter.functions}
         usable |= {name for name in exercise.tasks if name[0].isupper()}  # a class: a network, which needs no adapter
         wanted = [name for name in exercise.tasks if not only or name in only or exercise.id in only]
@@ -262,7 +262,7 @@ def _refuse_unknown(workspace: Workspace, only: Sequence[str]) -> None:
             )
 
 
-def _adapters(exercise: Exercise) -> list[Adapter]:
+def adapters_of(exercise: Exercise) -> list[Adapter]:
     """How an exercise's functions can stand in: as its own `plug.py` or `kernel = …` says, else as is known."""
     own = [as_it_is(name, task.kernel) for name, task in exercise.tasks.items() if task.kernel]
     path = exercise.folder / "plug.py"

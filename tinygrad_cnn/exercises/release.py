@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tinygrad_cnn.about import __version__
 from tinygrad_cnn.exercises.catalogue import SEED, TASKS, Catalogue, Exercise
 from tinygrad_cnn.exercises.grading.reading import GradingError
+from tinygrad_cnn.exercises.submission import packed
 from tinygrad_cnn.exercises.workspace import README, Workspace
 
 OWN = "more-exercises"  # the instructor's own, in the handout
@@ -107,17 +106,6 @@ def autograder(
 def own_exercises(catalogue: Catalogue) -> list[Exercise]:
     """Those that did not come with the package."""
     return [exercise for exercise in catalogue.values() if exercise.folder.parent != TASKS]
-
-
-def packed(files: Mapping[str, bytes], executable: Sequence[str] = ()) -> bytes:
-    """Files by name as a zip: the same bytes whenever and wherever it is made, with the rights that Unix reads."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(name)  # of 1980, the earliest time a zip can tell
-            info.create_system, info.external_attr = 3, (0o100755 if name in executable else 0o100644) << 16
-            archive.writestr(info, files[name])
-    return out.getvalue()
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -68,7 +68,11 @@ def found(finding: Finding, full: bool = False, width: int = WIDTH) -> list[Line
         lines += _wrapped(f"Read: {finding.tutorial}", "  ", width, "dim")
     if finding.detail and (full or finding.kind not in _SPEAKS_FOR_ITSELF):
         lines.append(Line(""))
-        for line in finding.detail.splitlines():
+        *above, last = finding.detail.splitlines()
+        pointer = bool(above) and not last.strip(" ^")  # at a place in the code above it
+        if pointer and len(above[-1]) + 2 <= width:
+            return [*lines, Line(f"  {above[-1]}"), Line(f"  {last}")]
+        for line in above if pointer else [*above, last]:
             lines += _wrapped(line, "  ", width, hanging="    ")
     return lines
 

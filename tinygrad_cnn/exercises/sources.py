@@ -12,7 +12,7 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,25 +34,38 @@ def module_text(place: str, folder: Path) -> tuple[str, str]:
         path = folder / place
         if not path.exists():
             raise CatalogueError(f"{folder.name}: the solution's file {path} does not exist")
-        return path.read_text(encoding="utf-8"), str(path)
-    module: ModuleType = importlib.import_module(place)
-    return inspect.getsource(module), module.__file__ or place
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except UnicodeDecodeError as error:
+            raise CatalogueError(f"{path}: it is not UTF-8: {error}") from None
+    try:
+        module: ModuleType = importlib.import_module(place)
+        return inspect.getsource(module), module.__file__ or place
+    except Exception as error:
+        raise CatalogueError(
+            f"{folder.name}: the solution's module {place} cannot be imported: {type(error).__name__}: {error}"
+        ) from None
 
 
-@functools.lru_cache(maxsize=256)
 @functools.lru_cache(maxsize=512)
 def definition(solution: str, folder: Path) -> tuple[ast.FunctionDef | ast.ClassDef, str, dict[str, str]]:
     """A solution's syntax tree, its text, and the texts of what it uses of its own module, by name."""
     place, _, name = solution.partition(":")
-    text, _ = module_text(place, folder)
+    text, path = module_text(place, folder)
     parts: dict[str, ast.stmt] = {}
-    for node in ast.parse(text).body:
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise CatalogueError(f"{path}, line {error.lineno}: {error.msg}") from None
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             parts[node.name] = node
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             parts[node.targets[0].id] = node
-    if name not in parts:
-        raise CatalogueError(f"{folder.name}: there is no {name!r} in {place}, where its solution should be")
+    if not isinstance(parts.get(name), ast.FunctionDef | ast.ClassDef):
+        raise CatalogueError(f"{folder.name}: there is no function {name!r} in {place}, where its solution should be")
+    if parts[name].body[0].lineno == parts[name].lineno:  # type: ignore[attr-defined]
+        raise CatalogueError(f"{path}, line {parts[name].lineno}: write what {name} does on lines of its own")
     used: dict[str, str] = {}
     waiting = [name]
     while waiting:
@@ -117,21 +130,32 @@ def compiled(text: str, name: str) -> Callable[..., Any]:
     return names[name]
 
 
-def with_changes(text: str, changes: tuple[tuple[str, str], ...], place: str) -> str:
-    """A function with each `find` replaced; each must occur exactly once below the docstring.
+def with_changes(text: str, changes: Sequence[tuple[str, str]], place: str) -> str:
+    """A function with each `find` replaced; each must occur exactly once below the docstring, apart from the others.
 
     Raises:
         CatalogueError: If it does not.
     """
     head, body = head_and_body(text)
-    for find, replace in changes:
-        if body.count(find) != 1:
+    made, end = [], 0
+    for find, replace in sorted(changes, key=lambda change: body.find(change[0])):
+        if not find or body.count(find) != 1:
             raise CatalogueError(
                 f"{place}: {find!r} occurs {body.count(find)} times in the solution; it must occur exactly once, so "
                 "that the change is clear"
             )
-        body = body.replace(find, replace)
-    return head + body
+        begin = body.index(find)
+        if begin < end:
+            raise CatalogueError(f"{place}: {find!r} overlaps with what another change replaces; make them one change")
+        made += [body[end:begin], replace]
+        end = begin + len(find)
+    return head + "".join(made) + body[end:]
+
+
+@functools.lru_cache(maxsize=128)
+def words(text: str) -> frozenset[str]:
+    """All names, keywords and numbers in a text."""
+    return frozenset(re.findall(r"\w+", text))
 
 
 def with_body(text: str, body: str) -> str:

@@ -7,7 +7,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,14 +56,18 @@ def manifest(workspace: Workspace, files: Mapping[str, bytes], verdicts: Mapping
     }
 
 
-def packed(files: Mapping[str, bytes], told: Mapping[str, Any]) -> bytes:
-    """The zip: the same bytes for the same files and manifest, whenever and wherever it is made."""
+def named(files: Mapping[str, bytes], told: Mapping[str, Any]) -> dict[str, bytes]:
+    """All that is handed in, by the files' names: the exercises' files, and the manifest."""
     contents = {told["exercises"][id]["file"]: content for id, content in files.items()}
-    contents[MANIFEST] = (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
+    return contents | {MANIFEST: (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()}
+
+
+def packed(files: Mapping[str, bytes], executable: Sequence[str] = ()) -> bytes:
+    """Files by name as a zip: the same bytes whenever and wherever it is made, with the rights that Unix reads."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for name in sorted(contents):
+        for name in sorted(files):
             info = zipfile.ZipInfo(name)  # of 1980, the earliest time a zip can tell
-            info.create_system, info.external_attr = 3, 0o100644 << 16
-            archive.writestr(info, contents[name])
+            info.create_system, info.external_attr = 3, (0o100755 if name in executable else 0o100644) << 16
+            archive.writestr(info, files[name])
     return out.getvalue()

@@ -7,14 +7,20 @@ itself; two mistakes at once are named, or the checker says honestly that it onl
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from tinygrad_cnn.exercises.cases import Case
 from tinygrad_cnn.exercises.catalogue import Exercise, Task
 from tinygrad_cnn.exercises.checking import Verdict, check, expected
-from tinygrad_cnn.exercises.diagnosis import Finding, diagnose
+from tinygrad_cnn.exercises.diagnosis import Finding, Outcome, diagnose
+from tinygrad_cnn.exercises.plugin import adapters_of
+from tinygrad_cnn.exercises.sandbox import wire
 from tinygrad_cnn.exercises.sources import CatalogueError
 
 EMPTY = ""
@@ -32,6 +38,7 @@ class Proof:
         pairs: How many pairs of mistakes were named.
         hidden: How many pairs were named as one of the two, the other making no difference beside it.
         alike: How many pairs were said to look like several things, the right one among them.
+        raised: How many pairs show in nothing but an exception, which is told as it is.
     """
 
     exercise: str
@@ -40,20 +47,24 @@ class Proof:
     pairs: int = 0
     hidden: int = 0
     alike: int = 0
+    raised: int = 0
 
 
-def verify(exercise: Exercise, jobs: int = 2) -> Proof:
+def verify(exercise: Exercise, jobs: int = 2, pairs: bool = True) -> Proof:
     """Try everything on one exercise.
 
     Args:
         exercise: From a catalogue.
         jobs: Processes at a time.
+        pairs: Try two mistakes at once, too.
     """
     proof = Proof(exercise.id)
     try:
+        proof.problems += [f"{exercise.id}: {problem}" for problem in _slips(exercise)]
+        if proof.problems:
+            return proof
         handed_in = list(_submissions(exercise))
         with tempfile.TemporaryDirectory(prefix="tinygrad-cnn-verify-") as folder, ThreadPoolExecutor(jobs) as pool:
-            expected(exercise)  # once, before the threads ask for it
 
             def judged(numbered: tuple[int, tuple[str, str, Callable[[Verdict], str]]]) -> str:
                 number, (what, text, judge) = numbered
@@ -64,7 +75,8 @@ def verify(exercise: Exercise, jobs: int = 2) -> Proof:
 
             proof.problems = [problem for problem in pool.map(judged, enumerate(handed_in)) if problem]
         proof.mistakes = sum(len(task.mistakes) for task in exercise.tasks.values())
-        _pairs(exercise, proof)
+        if pairs:
+            _pairs(exercise, proof)
     except CatalogueError as error:
         proof.problems.append(f"{exercise.id}: {error}")
     return proof
@@ -77,6 +89,72 @@ def verify_all(exercises: Iterable[Exercise], told: Callable[[Proof], None] = la
         proofs.append(verify(exercise))
         told(proofs[-1])
     return proofs
+
+
+def _slips(exercise: Exercise) -> Iterator[str]:
+    """What is wrong with an exercise's own files, as far as that shows without a student."""
+    known, toml, script = expected(exercise), exercise.folder / "exercise.toml", exercise.folder / "cases.py"
+    adapters_of(exercise)
+    first, second = (wire.dumps([wire.write(case.args) for case in cases]) for cases in (known.cases, exercise.cases()))
+    if first != second:
+        yield f"{script}: cases(rng) gives other numbers each time; draw them from rng"
+    for task in exercise.tasks.values():
+        names = known.parameters(task)
+        for name in task.changes:
+            if name not in names:
+                yield f"{toml}: {task.name} changes {name}, which is no argument; there are {', '.join(names)}"
+        if task.rival and exercise.speed(task.name) is None:
+            yield f"{script}: there is no speed(rng) that gives a Case for {task.name}, which has a rival"
+        for version in ((), *((mistake.id,) for mistake in task.mistakes)):
+            place = f"{toml}: " + (
+                f"mistake {version[0]!r} of {task.name}" if version else f"the solution of {task.name}"
+            )
+            worker = threading.Thread(target=lambda v=version, f=task.name: list(known.outcomes(f, *v)), daemon=True)
+            worker.start()
+            worker.join(exercise.time_limit)
+            if worker.is_alive():
+                yield f"{place} does not come to its end within {exercise.time_limit:g} s"
+                return  # everything else would wait for it
+            outcomes = list(known.outcomes(task.name, *version))
+            raised = [o.raised for o in outcomes if o.raised]
+            if unknown := [r for r in raised if r["type"] in ("NameError", "UnboundLocalError")]:
+                yield (
+                    f"{place}: {unknown[0]['text']}. Is it spelled right? What the student's file imports besides NumPy "
+                    'must stand in imports = ["import …"]'
+                )
+            elif not version and len(raised) == len(outcomes):
+                yield f"{place} raises {raised[0]['type']}: {raised[0]['text']}, in all cases"
+            elif not version:
+                yield from _misfits(exercise, task, known.of(task.name), outcomes)
+    for law in known.laws:
+        results = [wire.invoke(exercise.function(law.function), wire.write(args)) for args in law.calls]
+        try:
+            law.holds([wire.read(told["returned"])[0] for told in results])
+        except Exception as error:
+            yield f"{script}: the law {law.says!r}, for the solution's results: {type(error).__name__}: {error}"
+
+
+def _misfits(exercise: Exercise, task: Task, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Where exercise.toml and cases.py do not fit the solution's results."""
+    toml, script = exercise.folder / "exercise.toml", exercise.folder / "cases.py"
+    for case, o in zip(cases, outcomes):
+        if o.raised:
+            continue
+        values = o.value if isinstance(o.value, tuple) else () if o.value is None else (o.value,)
+        if values and len(values) != len(task.returns):
+            yield f"{toml}: {task.name} returns {len(values)} things, and returns = {list(task.returns)} names others"
+            return
+        if not values and not task.changes:
+            yield f'{toml}: {task.name} returns nothing; say with changes = ["…"] which of its arguments it changes'
+            return
+        if exercise.agrees(case, o.value, o.value) is False:
+            yield f"{script}: agrees(case, got, want) refuses the solution's own result of {case.label!r}"
+        for part, value in zip(task.returns, values):
+            if isinstance(value, np.ndarray) and value.size and value.dtype.kind == "f":
+                if np.isnan(value).any():
+                    yield f"{script}: in {case.label!r} the solution's {part} holds nan, and any nan would pass for it"
+                for end in (0, -1) if value.ndim else ():
+                    exercise.where(case, part, tuple(range(size)[end] for size in value.shape))
 
 
 def _submissions(exercise: Exercise) -> Iterable[tuple[str, str, Callable[[Verdict], str]]]:
@@ -124,7 +202,7 @@ def _named(function: str, id: str) -> Callable[[Verdict], str]:
                     assert part.finding is not None
                     problems.append(f"{part.function} is right and was said to be wrong: {part.finding.says}")
             elif part.finding is None:
-                problems.append("it passed")
+                problems.append("it passed; add a case in which it does not do what the solution does")
             elif part.finding.kind != "mistake" or part.finding.mistakes != (id,):
                 names = part.finding.mistakes
                 problems.append(f"it was not recognised, but: {part.finding.kind} {names} {part.finding.says}")
@@ -155,5 +233,7 @@ def _pairs(exercise: Exercise, proof: Proof) -> None:
                 proof.pairs += 1
             elif finding.kind in ("mistake", "looks-like") and set(finding.mistakes) & set(pair):
                 proof.hidden += 1  # exactly what one of them does alone
+            elif finding.kind == "raised":
+                proof.raised += 1
             else:
                 proof.problems.append(f"{place}: it was not recognised, but: {finding.kind} {finding.mistakes}")

@@ -23,7 +23,7 @@ Folder = Annotated[
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="An exercise that counts; may be given several times.", metavar="ID", show_default="all"),
+    typer.Option(help="Exercises that count, with commas between.", metavar="IDS", show_default="all"),
 ]
 Own = Annotated[
     list[Path] | None,
@@ -62,7 +62,7 @@ One = Annotated[bool, typer.Option("--one", help="All of DIR is one submission, 
     rich_help_panel=FOR,
     epilog="""Examples:
 
-tinygrad-cnn exercise release week3 --only conv_forward --only conv_backward --zip
+tinygrad-cnn exercise release week3 --only conv_forward,conv_backward --zip
 
 tinygrad-cnn exercise release week4 --catalogue my-exercises --only leaky_relu""",
 )
@@ -114,6 +114,10 @@ def grade(
         int | None, typer.Option(min=1, max=64, metavar="NUMBER", help="Submissions at a time.", show_default="2")
     ] = None,
     one: One = False,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(help="A folder to make, with a text for each student.", metavar="DIR", show_default=False),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Check everything a class has handed in, and count points.
@@ -122,7 +126,7 @@ def grade(
     """
     from tinygrad_cnn.cli.exercise.teaching import grade
 
-    grade(folder, format, out, only or [], catalogue or [], points, seed, time_limit, jobs, one)
+    grade(folder, format, out, only or [], catalogue or [], points, seed, time_limit, jobs, one, feedback)
 
 
 @exercise.command(
@@ -152,7 +156,7 @@ def similarity(
 @exercise.command(
     "autograder-zip",
     rich_help_panel=FOR,
-    epilog="Example: tinygrad-cnn exercise autograder-zip week3.zip --only conv_forward --only conv_backward",
+    epilog="Example: tinygrad-cnn exercise autograder-zip week3.zip --only conv_forward,conv_backward",
 )
 @command
 def autograder_zip(

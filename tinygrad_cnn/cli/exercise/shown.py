@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tinygrad_cnn.cli.console import console, many, program, say, writing
 from tinygrad_cnn.exercises.plugin import Mine
-from tinygrad_cnn.exercises.trial import Share, Step
+from tinygrad_cnn.exercises.trial import OPTIMIZER, ORDER, Share, Step
 from tinygrad_cnn.training.progress import duration
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ WIDTH = 80
 LAYER = 18  # columns for a layer's name
 LAST = 10  # steps whose mean loss is told
 ROUNDING = 1e-3  # more of a difference between two losses is worth a word
+BEGINNING = 3  # steps in which rounding cannot have grown to that: the first shows forward, the others backward, too
 
 
 def nothing_yet(mine: Mine) -> None:
@@ -163,8 +164,9 @@ def results(sides: dict[str, Side], own: tuple[int, int] | None, printed: int) -
     for what, (one, other) in rows.items():
         say(f"{what:<28}{one:>12}{other:>12}", style="bold" if what == "test accuracy" else "")
     say()
-    for line in textwrap.wrap(agreement(mine.losses, library.losses), WIDTH):
-        say(line, style="green")
+    told = agreement(mine.losses, library.losses)
+    for line in textwrap.wrap(told, WIDTH):
+        say(line, style="yellow" if "differ" in told else "green")
     if own is not None:
         right, images = own
         say(f"Asked with your own layers, it recognises {right} of {many(images, 'test image')}.", style="green")
@@ -180,19 +182,20 @@ def agreement(mine: list[float], library: list[float]) -> str:
     'The two losses are equal in all 2 steps: your layers compute the same numbers.'
     """
     differences = [abs(a - b) for a, b in zip(mine, library)]
-    first, largest = differences[0], max(differences)
+    largest, begin = max(differences), differences[:BEGINNING]
     if largest == 0:
         return f"The two losses are equal in all {many(len(mine), 'step')}: your layers compute the same numbers."
     if largest < ROUNDING:
         return (
             f"In all {many(len(mine), 'step')} the two losses {_within(largest)}: your layers compute the same numbers."
         )
-    if first < ROUNDING:
+    if max(begin) < ROUNDING:
         return (
-            f"In the first step the two losses {_within(first)}: your layers compute the same numbers. Each step makes "
-            f"what rounding leaves a little larger, here up to {largest:.2g}."
+            f"In the first {many(len(begin), 'step')} the two losses {_within(max(begin))}: your layers compute the "
+            f"same numbers. Each step makes what rounding leaves a little larger, here up to {largest:.2g}."
         )
-    return f"The two losses differ from the first step on, by {first:.2g}: that is more than rounding."
+    step, difference = next((i, d) for i, d in enumerate(begin, start=1) if d >= ROUNDING)
+    return f"The two losses differ from step {step} on, by {difference:.2g}: that is more than rounding."
 
 
 def _within(difference: float) -> str:
@@ -353,7 +356,7 @@ def suggestions(mine: Mine, step: Step) -> list[str]:
         shares = [share for share, s in todo if s.exercise is exercise]
         where = ", ".join(names[layer] for layer in by_layer(step) if any(s.place.layer == layer for s in shares))
         ways = " and ".join(dict.fromkeys(share.place.way for share in shares))
-        lines += _suggested(exercise, f"{where}, {ways}")
+        lines += _suggested(exercise, f"the {where}" if where in (ORDER, OPTIMIZER) else f"{where}, {ways}")
     columns = mine.functions.get("im2col")
     loops = [s for s in step.shares if s.yours and any(f.name == "conv2d_forward" for f in s.functions)]
     if columns is not None and columns.why_not and loops:

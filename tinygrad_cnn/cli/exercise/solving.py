@@ -5,52 +5,68 @@ from __future__ import annotations
 import hashlib
 import textwrap
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygrad_cnn.cli.console import console, fail, many, program, quoted, say, stop, writing, wrong
+from tinygrad_cnn.cli.exercise.base import one_by_one
 from tinygrad_cnn.exercises import report, submission, watching
+from tinygrad_cnn.exercises.progress import NAME
 from tinygrad_cnn.exercises.report import points
-from tinygrad_cnn.exercises.workspace import BACKUPS, FOLDER, Workspace, WorkspaceError, digest
+from tinygrad_cnn.exercises.workspace import BACKUPS, FOLDER, README, Workspace, WorkspaceError, digest
 
 if TYPE_CHECKING:
     from tinygrad_cnn.exercises.catalogue import Exercise
     from tinygrad_cnn.exercises.checking import Verdict
-    from tinygrad_cnn.exercises.progress import Entry
 
 LEVELS = ("the idea", "where to look", "pseudo-code")
 WIDEST = 100  # characters in a line of text, however wide the terminal is
+NARROW = 20  # characters that are not enough for a title
+FEW = 5  # file names that are told
+NOTES = {
+    "changed": "the file is another one than that which passed",
+    "solution seen": "with --give-up, before the exercise was solved",
+}
 
 
 def init(folder: Path | None, catalogues: list[Path], only: list[str], all_: bool) -> None:
     """Makes a workspace, or brings one up to date, and says what to do next."""
-    if folder is None:
-        try:
-            folder = Workspace.find().folder
-        except WorkspaceError:
-            folder = Path(FOLDER)
     if only and all_:
         wrong("--only and --all exclude each other")
-    before = set(folder.glob("*.py"))
-    workspace = Workspace.make(folder, catalogues, None if all_ else only)
+    folder = _home() if folder is None else folder
+    before, lost = set(folder.glob("*.py")), not (folder / NAME).exists()
+    workspace = Workspace.make(folder, catalogues, None if all_ else one_by_one(only))
     new = [e for e in workspace.catalogue.values() if workspace.path(e) not in before]
     exercises = many(len(workspace.catalogue), "exercise")
     if before:
-        added = f"{many(len(new), 'file')} added: {', '.join(e.file for e in new)}" if new else "nothing was missing"
-        say(f"{folder} has {exercises}; {added}. What you have written is as it was.", style="bold")
+        names = f": {', '.join(e.file for e in new)}" if len(new) <= FEW else ""
+        added = f"{many(len(new), 'file')} added{names}" if new else "nothing was missing"
+        where = "This folder" if folder.absolute() == Path.cwd() else _from_here(folder)
+        say(f"{where} has {exercises}; {added}. What you have written is as it was.", style="bold")
     else:
         total = sum(e.points for e in workspace.catalogue.values())
         say(f"{exercises} in {folder}, {points(total)} in all.", style="bold")
+    if lost and workspace.all_begun():
+        say(f"What was noted about them is gone; to have it noted again: {program()} exercise check --all")
     at = workspace.current()
     if at is None:
         return
     say()
-    say(f"Open {workspace.path(at).name} in your editor, write the code where it says TODO, and save.")
+    say(_open(workspace, at))
     say("To have every file checked when you save it:")
     if folder.absolute() != Path.cwd():
-        say(f"  cd {quoted(folder)}")
+        say(f"  cd {quoted(_from_here(folder))}")
     say(f"  {program()} exercise watch")
+
+
+def _home() -> Path:
+    """The exercises' folder if none is named: the one around, or the current one if it has lost its progress."""
+    try:
+        return Workspace.find().folder
+    except WorkspaceError:
+        here = Workspace(Path.cwd())
+        lost = (here.folder / README).exists() and len(here.missing()) < len(here.catalogue)
+        return here.folder if lost else Path(FOLDER)
 
 
 def overview() -> None:
@@ -59,40 +75,39 @@ def overview() -> None:
     entries, paths = workspace.entries(), workspace.paths()
     begun = {exercise.id for exercise in workspace.all_begun()}
     names = max(map(len, workspace.catalogue))
-    states = {e.id: _state(entries[e.id], paths[e.id], e.id in begun) for e in workspace.catalogue.values()}
-    titles = _width() - names - max(len(state) for state in states.values()) - len("123    12 of 12  ")
+    told: set[str] = set()
     for exercise in workspace.catalogue.values():
-        entry, state = entries[exercise.id], states[exercise.id]
-        title = exercise.title if len(exercise.title) <= titles else exercise.title[: titles - 1] + "…"
+        entry, path = entries[exercise.id], paths[exercise.id]
+        state = "✓ passed" if entry.solved else "begun" if exercise.id in begun else "" if path.exists() else "no file"
+        notes = ["changed"] if entry.solved and digest(path) not in entry.passed.values() else []
+        notes += ["solution seen"] if entry.gave_up else []
+        told.update([*notes, state])
         earned = f"{min(entry.points, exercise.points):g} of {exercise.points:g}"
-        style = "green" if entry.solved else "yellow" if exercise.id in begun else ""
-        say(f"{exercise.number:3} {exercise.id:<{names}} {title:<{titles}} {earned:>8}  {state}", style=style)
+        line = f"{exercise.number:3} {exercise.id:<{names}} {earned:>8}  {state:<8}"
+        line += _title(exercise.title, f" ({', '.join(notes)})" if notes else "", _width() - len(line))
+        say(line.rstrip(), style="green" if entry.solved else "yellow" if exercise.id in begun else "")
     say()
-    say(_sum(workspace, entries), style="bold")
-    if any(entry.gave_up for entry in entries.values()):
-        say("* the solution was shown, with --give-up, before the exercise was solved")
-    if any("changed" in state for state in states.values()):
-        say("changed: the file is another one than that which passed")
+    for note, meaning in NOTES.items():
+        if note in told:
+            say(f"{note}: {meaning}")
+    if "no file" in told:
+        say(f"no file: {program()} exercise init writes it")
     _next(workspace)
 
 
-def _state(entry: Entry, path: Path, begun: bool) -> str:
-    if not path.exists():
-        return "no file"
-    seen = " *" if entry.gave_up else ""
-    if entry.solved:
-        changed = ", changed" if digest(path) not in entry.passed.values() else ""
-        return f"✓ passed{changed}{seen}"
-    return f"{'in progress' if begun else 'not begun'}{seen}"
+def _title(title: str, notes: str, room: int) -> str:
+    """As much of a title as there is room for, in whole words; none in a narrow window."""
+    if room < NARROW:
+        return notes
+    return f"  {textwrap.shorten(title, max(room - 2 - len(notes), 2), placeholder=' …')}{notes}"
 
 
-def _sum(workspace: Workspace, entries: dict[str, Entry]) -> str:
-    exercises = workspace.catalogue.values()
+def _sum(workspace: Workspace) -> str:
+    """`20 of 205 points, 3 of 25 exercises solved`."""
+    entries, exercises = workspace.entries(), workspace.catalogue.values()
     earned = sum(min(entries[e.id].points, e.points) for e in exercises)
     solved = sum(1 for e in exercises if entries[e.id].solved)
-    return (
-        f"{points(earned, sum(e.points for e in exercises))}, {solved} of {many(len(workspace.catalogue), 'exercise')}"
-    )
+    return f"{points(earned, sum(e.points for e in exercises))}, {solved} of {many(len(exercises), 'exercise')} solved"
 
 
 def watch() -> None:
@@ -102,9 +117,7 @@ def watch() -> None:
     try:
         saves = watching.saves(workspace)
         at = workspace.current()
-        if at is None:
-            say("All exercises are solved.", style="bold green")
-        elif workspace.begun(at):
+        if at is not None and workspace.begun(at):
             _watched(workspace, at)
         else:
             _next(workspace)
@@ -112,7 +125,7 @@ def watch() -> None:
             _watched(workspace, exercise)
     except KeyboardInterrupt:
         say()
-        say(f"{_sum(workspace, workspace.entries())}. To go on: {program()} exercise watch")
+        say(f"{_sum(workspace)}. To go on: {program()} exercise watch")
 
 
 def _watched(workspace: Workspace, exercise: Exercise) -> None:
@@ -134,7 +147,7 @@ def _watched(workspace: Workspace, exercise: Exercise) -> None:
 def check(names: list[str], all_: bool) -> None:
     """Checks exercises; ends with status 1 unless all are right."""
     workspace = Workspace.find()
-    exercises = list({exercise.id: exercise for exercise in map(workspace.catalogue.named, names)}.values())
+    exercises = list({e.id: e for e in (_named(workspace, name) for name in names)}.values())
     if all_ and names:
         wrong("either names or --all")
     if not names:
@@ -161,6 +174,7 @@ def check(names: list[str], all_: bool) -> None:
     if len(exercises) > 1:
         earned, possible = sum(v.points for v in verdicts.values()), sum(e.points for e in exercises)
         say(f"{len(passed)} of {len(exercises)} right, {points(earned, possible)}", style="bold")
+        _next(workspace)
     elif passed:
         say(f"Solved. How the library does it: {program()} exercise solution {passed[0]}")
         _next(workspace)
@@ -198,9 +212,16 @@ def hint(name: str | None, all_: bool, again: bool) -> None:
 
 def _as_told(text: str, code: bool) -> list[str]:
     """A hint's lines: prose is filled anew, pseudo-code stays as it is."""
-    if code:
-        return textwrap.indent(textwrap.dedent(text).strip("\n"), "  ").splitlines()
-    return report.paragraphs(text, _width(), "  ")
+    if not code:
+        return report.paragraphs(text, _width(), "  ")
+    lines = textwrap.indent(textwrap.dedent(text).strip("\n"), "  ").splitlines()
+    return [part for line in lines for part in _folded(line, _width())]
+
+
+def _folded(line: str, width: int) -> list[str]:
+    """A line that is too long goes on below, further to the right."""
+    further = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, width, subsequent_indent=further, break_on_hyphens=False) or [line]
 
 
 def explain(name: str | None) -> None:
@@ -226,11 +247,15 @@ def explain(name: str | None) -> None:
 def reset(name: str | None) -> None:
     """Begins an exercise anew, and says where the old file is."""
     workspace, exercise = _which(name)
+    path = workspace.path(exercise)
+    if path.exists() and path.read_bytes() == exercise.skeleton().encode():
+        say(f"{path.name} is as it was in the beginning; there is nothing to be undone.")
+        return
     with writing(workspace.folder, f"your file is safe, there or in {workspace.folder / BACKUPS}"):
         backup = workspace.reset(exercise)
-    say(f"{workspace.path(exercise)} is as it was in the beginning.")
+    say(f"{workspace.path(exercise).name} is as it was in the beginning.")
     if backup is not None:
-        say(f"Your file is now {backup}")
+        say(f"Your file is now {_from_here(backup)}")
 
 
 def solution(name: str | None, give_up: bool) -> None:
@@ -244,7 +269,10 @@ def solution(name: str | None, give_up: bool) -> None:
     else:
         solved = [e for e in workspace.catalogue.values() if entries[e.id].solved]
         if not solved:
-            fail("you have not solved an exercise yet; say which solution to show, and --give-up")
+            fail(
+                "you have not solved an exercise yet. To see a solution all the same, which is remembered: "
+                f"{program()} exercise solution {next(iter(workspace.catalogue))} --give-up"
+            )
         exercise = max(solved, key=lambda e: entries[e.id].solved)
     entry = entries[exercise.id]
     if not entry.solved and not entry.gave_up:
@@ -258,9 +286,12 @@ def solution(name: str | None, give_up: bool) -> None:
             noted.gave_up = True
     text = exercise.solution().rstrip("\n")
     if console().is_terminal:
-        from rich.syntax import Syntax
+        from rich.style import Style
+        from rich.syntax import ANSISyntaxTheme, Syntax
 
-        console().print(Syntax(text, "python", theme="ansi_dark", background_color="default"), soft_wrap=True)
+        dim, bold = Style(dim=True), Style(bold=True)  # no colours: nobody knows how light the terminal is
+        theme = ANSISyntaxTheme({("Comment",): dim, ("Literal", "String", "Doc"): dim, ("Keyword",): bold})
+        console().print(Syntax(text, "python", theme=theme, background_color="default"), soft_wrap=True)
     else:
         say(text)
 
@@ -291,15 +322,15 @@ def submit(out: Path | None, force: bool) -> None:
         fail(f"{', '.join(changed)} changed while it was being checked; submit again")
     told = submission.manifest(workspace, files, verdicts)
     with writing(out, "nothing was handed in; free some space, or give another place with --out"):
-        write_file(out, submission.packed(files, told))
+        write_file(out, submission.packed(submission.named(files, told)))
     say()
-    say(f"{out}: {many(len(files), 'file')}, {points(told['points'], told['max_points'])}", style="bold")
+    say(f"{_from_here(out)}: {many(len(files), 'file')}, {points(told['points'], told['max_points'])}", style="bold")
     left = [id for id in workspace.catalogue if id not in verdicts]
-    if left:
-        say(f"not begun: {', '.join(left)}")
-    if told["gave_up"]:
-        say(f"solution seen before it was solved: {', '.join(told['gave_up'])}")
-    say("It holds your files and manifest.json: versions, points, how often you checked, hints seen. Hand it in.")
+    for what, ids in (("not begun", left), ("solution seen before it was solved", told["gave_up"])):
+        for line in textwrap.wrap(f"{what}: {', '.join(ids)}", _width(), subsequent_indent="  ") if ids else ():
+            say(line)
+    say("It holds your files and manifest.json: versions, points, how often you checked, hints seen.")
+    say("Hand it in.")
 
 
 def _tell(verdict: Verdict, full: bool = False) -> None:
@@ -311,6 +342,15 @@ def _width() -> int:
     return min(console().width, WIDEST)
 
 
+def _named(workspace: Workspace, name: str) -> Exercise:
+    """The exercise of this name; not by the name of a file that lies elsewhere, which would not be checked."""
+    exercise, file = workspace.catalogue.named(name), Path(name)
+    path = workspace.path(exercise)
+    if file.is_file() and file.resolve() != path.resolve():
+        fail(f"{name} is not the file of this exercise, which is {_from_here(path)}; copy it there to have it checked")
+    return exercise
+
+
 def _which(name: str | None) -> tuple[Workspace, Exercise]:
     """The exercise of this name, or the one the student is at."""
     workspace = Workspace.find()
@@ -320,12 +360,13 @@ def _which(name: str | None) -> tuple[Workspace, Exercise]:
 def _current(workspace: Workspace) -> Exercise:
     exercise = workspace.current()
     if exercise is None:
-        fail(f"all exercises are solved; say which one you mean: {_or(workspace.catalogue)}")
+        fail("all exercises are solved; say which one you mean, by its name or number")
     return exercise
 
 
-def _or(words: Iterable[str]) -> str:
-    return ", ".join(words)
+def _from_here(path: Path) -> Path:
+    """A path, seen from the current folder if it lies inside."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _file(workspace: Workspace, exercise: Exercise) -> Path:
@@ -339,15 +380,24 @@ def _go_on(workspace: Workspace, exercise: Exercise, verdict: Verdict) -> None:
     """Says what helps with an exercise that is not solved."""
     if verdict.begun:
         say(f"More: {program()} exercise explain {exercise.id}, or hint {exercise.id}", style="dim")
+    elif all(part.finding and part.finding.kind == "todo" for part in verdict.parts):
+        say(_open(workspace, exercise), style="dim")
     else:
-        say(f"Open {workspace.path(exercise).name} in your editor, and write the code where it says TODO.", style="dim")
+        say(f"To begin anew, with a backup of your file: {program()} exercise reset {exercise.id}", style="dim")
+
+
+def _open(workspace: Workspace, exercise: Exercise) -> str:
+    name, begun = workspace.path(exercise).name, workspace.begun(exercise)
+    return f"Open {name} in your editor, {'go on' if begun else 'write the code where it says TODO'}, and save."
 
 
 def _next(workspace: Workspace) -> None:
-    """Says which exercise comes next."""
+    """Says how far it is, and which exercise comes next."""
+    say(_sum(workspace))
     at = workspace.current()
     if at is None:
-        say("All exercises are solved. Train a network with your own layers:", style="bold")
+        say("All exercises are solved. Train a network with your own layers, or hand them in:", style="bold")
         say(f"  {program()} exercise train lenet5 --mine")
+        say(f"  {program()} exercise submit")
         return
     say(f"Next: {at.number}. {at.title}, in {workspace.path(at).name}", style="bold")

@@ -39,8 +39,8 @@ def init(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this exercise; may be given several times, and again later for more.",
-            metavar="ID",
+            help="Only these exercises, with commas between; again later for more.",
+            metavar="IDS",
             show_default="all",
         ),
     ] = None,

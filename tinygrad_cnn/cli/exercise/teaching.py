@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tinygrad_cnn.cli.console import chosen, console, fail, many, program, quoted, say, writing, wrong
+from tinygrad_cnn.cli.exercise.base import one_by_one
 from tinygrad_cnn.exercises.catalogue import SEED, Catalogue
+from tinygrad_cnn.exercises.grading import feedback, gradescope, junit, overview, records, submissions, table
+from tinygrad_cnn.exercises.grading.grades import Grade, Grading, default_jobs, plain, read_points
 from tinygrad_cnn.exercises.report import points as in_words
 
-if TYPE_CHECKING:
-    from tinygrad_cnn.exercises.grading.grades import Grade, Grading
-
+WIDEST = 100  # characters in a line, however wide the terminal is
+MOST = 12  # mistakes that are shown
 FORMATS = ("table", "csv", "json", "junit", "gradescope")
 _BY_ENDING = {".csv": "csv", ".json": "json", ".xml": "junit"}
 ELSEWHERE = "name another place with --out"
@@ -55,16 +57,16 @@ def grade(
     seconds: float | None,
     jobs: int | None,
     one: bool,
+    texts: Path | None,
 ) -> None:
     """Grades what was handed in, and writes or prints it."""
-    from tinygrad_cnn.exercises.grading import submissions
-    from tinygrad_cnn.exercises.grading.grades import default_jobs
-
     if format is None:
         format = _BY_ENDING.get(out.suffix.lower(), "table") if out else "table"
     format = chosen("--format", format, FORMATS)
     if format == "table" and out is not None:
         wrong(f"--out {out}: a table is printed; for a file choose --format {', '.join(FORMATS[1:])}")
+    if texts is not None and texts.exists() and (not texts.is_dir() or any(texts.iterdir())):
+        fail(f"--feedback {texts} is not empty; name a new folder")
     grading = _grading(only, catalogues, points, seed, seconds)
     handed_in = submissions.gather(place, grading.catalogue, one)
     if format == "gradescope" and len(handed_in) != 1:
@@ -72,6 +74,11 @@ def grade(
             f"results.json is of one submission, and {place} has {len(handed_in)}; with --one all of it is one, "
             f"and {program()} exercise autograder-zip has Gradescope grade each as it comes in"
         )
+    there = {id for submission in handed_in for id in submission.files}
+    if there and not only and len(there) < len(grading.catalogue):
+        count = many(len(grading.catalogue) - len(there), "exercise")
+        wanted = ",".join(id for id in grading.catalogue if id in there)
+        _note(f"{count} in which nobody handed in anything; to leave them out of the points: --only {wanted}", "yellow")
     grades: list[Grade] = []
     stopped = False
     try:
@@ -85,7 +92,7 @@ def grade(
         stopped = True
     written = _written(grades, grading, format)
     if written is None:
-        _tables(grades)
+        _tables(grades, grading)
     elif out is None:
         say(written.decode("utf-8-sig").rstrip("\n"))
     else:
@@ -94,14 +101,15 @@ def grade(
         with writing(out, ELSEWHERE):
             write_file(out, written)
         say(f"{out}: {many(len(grades), 'submission')}", style="bold")
+        _overview(grades, grading)
+    if texts is not None:
+        _feedback(texts, grades)
     if stopped:
         fail(f"stopped by Ctrl-C: {len(grades)} of {len(handed_in)} submissions are graded", 130)
 
 
 def _written(grades: Sequence[Grade], grading: Grading, format: str) -> bytes | None:
     """The grades in a format; None for a table in the terminal."""
-    from tinygrad_cnn.exercises.grading import gradescope, junit, records, table
-
     formats: dict[str, Callable[[], bytes]] = {
         "csv": lambda: table.document(grades),
         "json": lambda: records.document(grades, grading),
@@ -113,16 +121,21 @@ def _written(grades: Sequence[Grade], grading: Grading, format: str) -> bytes | 
 
 def _progress(done: int, of: int, grade: Grade) -> None:
     """One line on standard error, so that standard output has the grades only."""
-    line = f"{done:{len(str(of))}}/{of}  {grade.name}: {in_words(grade.points, grade.max_points)}"
-    Console(stderr=True, highlight=False).print(Text(line, style="dim"), soft_wrap=True)
+    _note(f"{done:{len(str(of))}}/{of}  {grade.name}: {in_words(grade.points, grade.max_points)}", "dim")
 
 
-def _tables(grades: Sequence[Grade]) -> None:
+def _note(line: str, style: str) -> None:
+    Console(stderr=True, highlight=False).print(Text(line, style=style), soft_wrap=True)
+
+
+def _tables(grades: Sequence[Grade], grading: Grading) -> None:
     """Prints one submission's exercises, or a class."""
     if len(grades) == 1:
-        _one(grades[0])
+        for line in feedback.lines(grades[0], min(console().width, WIDEST)):
+            say(line.text, style=line.style)
     else:
         _class(grades)
+        _overview(grades, grading)
     broken = [(grade.name, remark) for grade in grades for remark in grade.remarks]
     if broken:
         say()
@@ -130,38 +143,54 @@ def _tables(grades: Sequence[Grade]) -> None:
         say(f"{name}: {remark}", style="yellow")
 
 
-def _one(grade: Grade) -> None:
-    from tinygrad_cnn.exercises import report
-    from tinygrad_cnn.exercises.grading.grades import plain
-
-    say(f"{grade.name}: {in_words(grade.points, grade.max_points)}, {grade.percent:g} %", style="bold")
-    for result in grade.results:
-        say()
-        of = f"{result.points:g} of {result.max_points:g}"
-        say(f"{result.number}. {result.exercise}: {of}", style="green" if result.verdict.passed else "red")
-        if result.handed_in and not result.verdict.passed:
-            for line in report.told(result.verdict, width=min(console().width, 100)):
-                say(f"  {plain(line.text)}".rstrip(), style=line.style)
-        elif not result.handed_in:
-            say("  not handed in", style="yellow")
-
-
 def _class(grades: Sequence[Grade]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("name", no_wrap=True, overflow="ellipsis", max_width=40)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column("name", no_wrap=True, overflow="ellipsis", max_width=40)
     for head in ("points", "of", "%", "right", "handed in"):
-        table.add_column(head, justify="right", no_wrap=True)
+        shown.add_column(head, justify="right", no_wrap=True)
     for grade in grades:
         right = sum(result.verdict.passed for result in grade.results)
         there = sum(result.handed_in for result in grade.results)
         numbers = [grade.points, grade.max_points, grade.percent, right, there]
-        table.add_row(Text(grade.name), *(f"{number:g}" for number in numbers))
-    console().print(table)
+        shown.add_row(Text(grade.name), *(f"{number:g}" for number in numbers))
+    console().print(shown)
+
+
+def _overview(grades: Sequence[Grade], grading: Grading) -> None:
+    """Prints how each exercise went, and the most frequent mistakes of a class."""
+    if len(grades) < 2:
+        return
+    counts = [count for count in overview.exercises(grades) if count.handed_in]
+    names = max((len(count.exercise) for count in counts), default=0)
+    if counts:
+        say()
+        say(f"{'exercise':<{names}}  handed in  right  average points", style="bold")
+    for count in counts:
+        average = f"{count.points / count.handed_in:.1f} of {count.max_points:g}"
+        say(f"{count.exercise:<{names}}  {count.handed_in:9}  {count.right:5}  {average:>14}")
+    found = overview.mistakes(grades, grading.catalogue)
+    if found:
+        say()
+        say("The most frequent mistakes, and how many made them", style="bold")
+    for mistake in found[:MOST]:
+        head = f"{len(mistake.names):3}  "
+        text = f"{mistake.function or mistake.exercise}: {plain(mistake.says)}"
+        width = min(console().width, WIDEST)
+        for line in textwrap.wrap(head + text, width, subsequent_indent=" " * len(head), break_on_hyphens=False):
+            say(line)
+    if len(found) > MOST:
+        say(f"     and {len(found) - MOST} more: --format json has all of them, with names", style="dim")
+
+
+def _feedback(folder: Path, grades: Sequence[Grade]) -> None:
+    with writing(folder, "name another folder"):
+        feedback.write(folder, grades)
+    say(f"{folder}: {many(len(grades), 'text')} for the students", style="bold")
 
 
 def similarity(place: Path, out: Path | None, only: Sequence[str], catalogues: Sequence[Path]) -> None:
     """Compares submissions, and writes or prints which resemble one another."""
-    from tinygrad_cnn.exercises.grading import similarity, submissions
+    from tinygrad_cnn.exercises.grading import similarity
     from tinygrad_cnn.training.storage import write_file
 
     catalogue = _catalogue(catalogues, only)
@@ -209,14 +238,12 @@ def autograder_zip(
 def _catalogue(catalogues: Sequence[Path], only: Sequence[str]) -> Catalogue:
     """The exercises wanted, their names being given as a student may, too."""
     everything = Catalogue(*catalogues)
-    return Catalogue(*catalogues, only=[everything.named(name).id for name in only])
+    return Catalogue(*catalogues, only=[everything.named(name).id for name in one_by_one(only)])
 
 
 def _grading(
     only: Sequence[str], catalogues: Sequence[Path], points: Path | None, seed: int | None, seconds: float | None
 ) -> Grading:
-    from tinygrad_cnn.exercises.grading.grades import Grading, read_points
-
     catalogue = _catalogue(catalogues, only)
     weights = {} if points is None else read_points(points, catalogue)
     return Grading(catalogue, weights, SEED if seed is None else seed, seconds)
@@ -241,7 +268,11 @@ def verify(ids: Sequence[str], catalogues: Sequence[Path], jobs: int) -> None:
             style="red" if proof.problems else "",
         )
         for problem in proof.problems:
-            say(f"    {problem}", style="red")
+            text = problem.removeprefix(f"{exercise.id}: ")
+            for line in textwrap.wrap(
+                text, min(console().width, WIDEST), initial_indent="    ", subsequent_indent=" " * 6
+            ):
+                say(line, style="red")
         problems, mistakes = problems + len(proof.problems), mistakes + proof.mistakes
     seconds = time.perf_counter() - started
     if problems:

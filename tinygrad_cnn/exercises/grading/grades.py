@@ -10,7 +10,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinygrad_cnn.exercises import checking, report
@@ -41,24 +41,34 @@ class Result:
     weight: float = 1.0
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The verdict's parts with points as they count here; never less than none, never not a number."""
+
+        def scaled(points: float) -> float:
+            points *= self.weight
+            return round(points, 4) if math.isfinite(points) and points > 0 else 0.0
+
+        return tuple(replace(p, points=scaled(p.points), max_points=scaled(p.max_points)) for p in self.verdict.parts)
+
+    @property
     def points(self) -> float:
         """Earned."""
-        return round(sum(self.scaled(part.points) for part in self.verdict.parts), 4)
+        return round(sum(part.points for part in self.parts), 4)
 
     @property
     def max_points(self) -> float:
         """That could have been earned."""
-        return round(sum(self.scaled(part.max_points) for part in self.verdict.parts), 4)
+        return round(sum(part.max_points for part in self.parts), 4)
 
     @property
     def handed_in(self) -> bool:
         """Whether there was a file."""
         return self.verdict.problem is None or self.verdict.problem.kind != NOT_HANDED_IN
 
-    def scaled(self, points: float) -> float:
-        """A function's points as they count here; never less than none, never not a number."""
-        points *= self.weight
-        return round(points, 4) if math.isfinite(points) and points > 0 else 0.0
+    def told(self, width: int = report.WIDTH) -> list[report.Line]:
+        """The verdict in lines, as the student sees it, but with the points that count here."""
+        lines = report.told(replace(self.verdict, parts=self.parts), width=width)
+        return [line._replace(text=plain(line.text)) for line in lines]
 
 
 @dataclass(frozen=True)

@@ -30,30 +30,17 @@ def results(grade: Grade) -> dict[str, Any]:
     }
 
 
-def nothing_graded(says: str) -> dict[str, Any]:
-    """A `results.json` for a submission that could not be graded at all."""
-    return {
-        "score": 0.0,
-        "execution_time": 0.0,
-        "output": plain(says),
-        "output_format": "text",
-        "visibility": "visible",
-        "stdout_visibility": "hidden",
-        "tests": [],
-    }
-
-
 def _tests(result: Result) -> list[dict[str, Any]]:
     verdict = result.verdict
     tests = []
-    for number, part in enumerate(verdict.parts, start=1):
+    for number, part in enumerate(result.parts, start=1):
         lines = [told(part) or "Right."]
         if number == 1 and verdict.printed.strip():
             lines.append(f"Your program printed:\n{plain(verdict.printed[:PRINTED])}")
         tests.append(
             {
-                "score": result.scaled(part.points),
-                "max_score": result.scaled(part.max_points),
+                "score": part.points,
+                "max_score": part.max_points,
                 # without a status, whatever has not all points counts as failed, and what is worth none as passed
                 "status": "passed" if part.passed else "failed",
                 "name": plain(f"{verdict.title}: {part.function}"),

@@ -41,9 +41,8 @@ def _suite(root: ET.Element, grade: Grade) -> None:
     for number, remark in enumerate(grade.remarks, start=1):
         note(f"remark.{number}", remark)
     for result in grade.results:
-        for part in result.verdict.parts:
-            earned = f"{result.scaled(part.points):g} of {result.scaled(part.max_points):g}"
-            note(f"points.{result.exercise}.{part.function}", earned)
+        for part in result.parts:
+            note(f"points.{result.exercise}.{part.function}", f"{part.points:g} of {part.max_points:g}")
     cases = [_case(suite, grade, result, part) for result in grade.results for part in result.verdict.parts]
     suite.set("tests", str(len(cases)))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):

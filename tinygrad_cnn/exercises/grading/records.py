@@ -9,6 +9,7 @@ from typing import Any
 
 from tinygrad_cnn.about import __version__
 from tinygrad_cnn.exercises.checking import Finding, Part
+from tinygrad_cnn.exercises.grading import overview
 from tinygrad_cnn.exercises.grading.grades import Grade, Grading, Result, plain
 
 FORMAT = "tinygrad-cnn grades, 1"
@@ -21,12 +22,29 @@ def document(grades: Sequence[Grade], grading: Grading) -> bytes:
         "version": __version__,
         "seed": grading.seed,
         "exercises": [
-            {"id": result.exercise, "number": result.number, "title": plain(result.verdict.title),
-             "max_points": result.max_points}
-            for result in (grades[0].results if grades else ())
+            {
+                "id": count.exercise,
+                "number": count.number,
+                "title": plain(count.title),
+                "max_points": count.max_points,
+                "handed_in": count.handed_in,
+                "right": count.right,
+            }
+            for count in overview.exercises(grades)
+        ],
+        "mistakes": [
+            {
+                "exercise": mistake.exercise,
+                "function": mistake.function,
+                "kind": mistake.kind,
+                "mistakes": list(mistake.ids),
+                "says": plain(mistake.says),
+                "names": [plain(name) for name in mistake.names],
+            }
+            for mistake in overview.mistakes(grades, grading.catalogue)
         ],
         "submissions": [_submission(grade) for grade in grades],
-    }  # fmt: skip
+    }
     return written(told)
 
 
@@ -60,16 +78,16 @@ def _exercise(result: Result) -> dict[str, Any]:
         "printed": plain(verdict.printed),
         "seconds": round(verdict.seconds, 3),
         "notes": [plain(note) for note in verdict.notes],
-        "functions": [_function(result, part) for part in verdict.parts],
+        "functions": [_function(part) for part in result.parts],
     }
 
 
-def _function(result: Result, part: Part) -> dict[str, Any]:
+def _function(part: Part) -> dict[str, Any]:
     slower = part.slower if part.slower is not None and math.isfinite(part.slower) else None
     return {
         "name": part.function,
-        "points": result.scaled(part.points),
-        "max_points": result.scaled(part.max_points),
+        "points": part.points,
+        "max_points": part.max_points,
         "passed": part.passed,
         "finding": _finding(part.finding),
         "slower": None if slower is None else round(slower, 2),

@@ -15,17 +15,19 @@ import csv
 import html
 import io
 import keyword
+import textwrap
 import token
 import tokenize
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, groupby
 
 from tinygrad_cnn.exercises.catalogue import Catalogue, Exercise
 from tinygrad_cnn.exercises.grading.grades import plain
 from tinygrad_cnn.exercises.grading.submissions import Submission
 from tinygrad_cnn.exercises.grading.table import harmless
+from tinygrad_cnn.exercises.report import WIDTH
 
 K = 12  # tokens of a fingerprint: about a line and a half
 MIN_TOKENS = 40  # of a file's own; what is shorter is not compared
@@ -53,6 +55,14 @@ class Match:
     exercise: str
     first: tuple[int, int]
     second: tuple[int, int]
+
+    def after(self, other: Match) -> list[Match]:
+        """One that comes before it and this one; a single one, if there is no line between them in either file."""
+        sides = [(other.first, self.first), (other.second, self.second)]
+        if all(a[0] <= b[0] <= a[1] + 1 for a, b in sides):
+            first, second = ((a[0], max(a[1], b[1])) for a, b in sides)
+            return [Match(self.exercise, first, second)]
+        return [other, self]
 
 
 @dataclass
@@ -149,14 +159,16 @@ def _compared(exercise: str, a: _Text, b: _Text) -> tuple[int, int, list[Match]]
         at[b.runs[j]].append(j)
     shared_a = {i for i in a.own if a.runs[i] in at}
     shared_b = {j for run in {a.runs[i] for i in shared_a} for j in at[run]}
-    matches, done = [], -1
+    matches: list[Match] = []
+    done = -1
     for i in sorted(shared_a):
         if i <= done:
             continue
         j, length = max(((j, _length(a, b, i, j)) for j in at[a.runs[i]]), key=lambda found: found[1])
         done = i + length - 1
         ends = done + K - 1, j + length - 1 + K - 1
-        matches.append(Match(exercise, (a.lines[i], a.lines[ends[0]]), (b.lines[j], b.lines[ends[1]])))
+        match = Match(exercise, (a.lines[i], a.lines[ends[0]]), (b.lines[j], b.lines[ends[1]]))
+        matches[-1:] = match.after(matches[-1]) if matches else [match]
     return a.covered(shared_a) + b.covered(shared_b), a.covered(a.own) + b.covered(b.own), matches
 
 
@@ -231,7 +243,8 @@ def _without_headers(read: Sequence[tokenize.TokenInfo]) -> list[tokenize.TokenI
 
 def as_text(pairs: Sequence[Pair], compared: int) -> str:
     """The report for a terminal."""
-    lines = [LIMITS, "", _summary(pairs, compared)]
+    lines = [line for part in LIMITS.splitlines() for line in textwrap.wrap(part, WIDTH)]
+    lines += ["", *textwrap.wrap(_summary(pairs, compared), WIDTH)]
     for pair in pairs:
         lines.append(f"{pair.percent:4.0f} %  {plain(pair.names[0])} and {plain(pair.names[1])}")
         lines += [f"        {_place(match)}" for match in pair.matches]
@@ -258,9 +271,10 @@ _PAGE = """<!DOCTYPE html>
 body {{ max-width: 90rem; margin: 2rem auto; padding: 0 1rem }}
 .limits {{ border: 1px solid; padding: .5rem 1rem; white-space: pre-line }}
 summary {{ cursor: pointer; padding: .3rem 0 }}
-.both {{ display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem }}
+.both {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); gap: 0 1rem }}
 pre {{ overflow-x: auto; margin: 0; font-size: .8rem; line-height: 1.4 }}
-mark {{ background: #ffe08a; color: #000 }}
+mark {{ display: block; width: max-content; min-width: 100%; background: #ffecb3; color: inherit }}
+@media (prefers-color-scheme: dark) {{ mark {{ background: #574400 }} }}
 </style></head><body>
 <h1>Similar submissions</h1>
 <p class="limits">{limits}</p>
@@ -294,17 +308,18 @@ def as_html(pairs: Sequence[Pair], submissions: Sequence[Submission]) -> str:
 
 def _marked(content: bytes, ranges: Sequence[tuple[int, int]]) -> str:
     """A file with the shared lines marked."""
-    lines = []
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
-        text = f"{number:3}  {html.escape(plain(line))}"
-        lines.append(f"<mark>{text}</mark>" if any(a <= number <= b for a, b in ranges) else text)
-    return f"<pre>{chr(10).join(lines)}</pre>"
+    lines = enumerate(content.decode("utf-8", "replace").splitlines(), start=1)
+    parts = []
+    for shared, part in groupby(lines, lambda line: any(a <= line[0] <= b for a, b in ranges)):
+        text = "\n".join(f"{number:3}  {html.escape(plain(line))}" for number, line in part)
+        parts.append(f"<mark>{text}</mark>" if shared else text)
+    return f"<pre>{''.join(parts)}</pre>"
 
 
 def _summary(pairs: Sequence[Pair], compared: int) -> str:
-    named = f"{len(pairs)} pairs share" if len(pairs) != 1 else "1 pair shares"
     return (
-        f"{compared} submissions were compared; {named} {AT_LEAST:.0f} % or more of what is their own in an exercise."
+        f"Submissions compared: {compared}. Pairs that share {AT_LEAST:.0f} % or more of what is their own in an "
+        f"exercise: {len(pairs)}."
     )
 
 

@@ -18,10 +18,11 @@ from tinygrad_cnn.exercises.sources import CatalogueError
 from tinygrad_cnn.exercises.submission import MANIFEST
 
 REMARKS = 8  # of one submission; more are counted
+LATE = "handed in late, as Canvas says"
 # «Ada Lovelace_48151_assignsubmission_file_», as Moodle calls a folder
 _MOODLE = re.compile(r"(?P<who>.+)_\d+_assignsubmission_\w+?_?")
 # «lovelaceada_LATE_4815_16234_01_relu-1.py», as Canvas calls a file
-_CANVAS = re.compile(r"(?P<who>[^_]+)(?:_LATE)?_(?P<id>\d{2,})_\d{2,}_(?P<name>.+)")
+_CANVAS = re.compile(r"(?P<who>[^_]+)(?P<late>_LATE)?_(?P<id>\d{2,})_\d{2,}_(?P<name>.+)")
 _COPY = re.compile(r"(?: ?\(\d+\)|-\d+)$")  # what browsers and Canvas add to a second file of a name
 _PLAIN = re.compile(r"\w[\w-]{0,80}\.py")  # a name that every system can write
 
@@ -132,15 +133,20 @@ class _Finder:
     def _by_canvas(self, folder: Folder) -> list[Folder]:
         """The students of a folder in which all files lie side by side, with the students' names in theirs."""
         found: dict[str, Folder] = {}
+
+        def whose(match: re.Match[str], source: str) -> Folder:
+            who = found.setdefault(match["who"] + match["id"], Folder(match["who"], source))
+            if match["late"] and LATE not in who.remarks:
+                who.remarks.append(LATE)
+            return who
+
         for name, file in folder.files.items():
             match = _CANVAS.fullmatch(name)
             if match and self.exercise(match["name"]):
-                who = found.setdefault(match["who"] + match["id"], Folder(match["who"], match["who"]))
-                who.files[match["name"]] = file
+                whose(match, match["who"]).files[match["name"]] = file
         for name, inner in folder.folders.items():
             if inner.zipped and (match := _CANVAS.fullmatch(name)):
-                who = found.setdefault(match["who"] + match["id"], Folder(match["who"], inner.source))
-                who.folders[match["name"]] = inner
+                whose(match, inner.source).folders[match["name"]] = inner
         several = len(found) > 1 or len(folder.files) + len(folder.folders) == 1
         return [found[name] for name in sorted(found)] if several else []
 

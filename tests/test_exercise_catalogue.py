@@ -1,5 +1,6 @@
 """The catalogue: what it promises in numbers, and what a teacher who adds an exercise is told."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def test_a_teachers_exercise_takes_the_place_of_a_built_in_one(own):
         ("hints = [", 'hints = ["one", "two"]\nhimts = [', "unknown entry 'himts'; did you mean hints"),
         ('id = "flipped"\nchange = [[', 'id = "flipped"\nchange = [["return z", "return y"], [', "occurs 0 times"),
         ('id = "flipped"\nchange = [[', 'id = "flipped"\nchange = [["range(", "range("], [', "must occur exactly once"),
-        ("conv:conv2d_forward", "conv:conv3d", "it must be \"package.module:conv2d_forward\""),
+        ("conv:conv2d_forward", "conv:conv3d", 'it must be "package.module:conv2d_forward"'),
         ("textbook.conv:conv2d_forward", "textbook.pool:conv2d_forward", "there is no function 'conv2d_forward' in"),
         ("tinygrad_cnn.textbook.conv:", "solution.py:", "solution.py does not exist"),
         ('title = "', "title = ", "exercise.toml: "),
@@ -200,13 +201,209 @@ def test_a_folder_without_exercises(tmp_path):
         Catalogue(tmp_path)["my_conv"].cases()
 
 
+# a small exercise of a teacher's, and every slip in it
+
+TOML = """
+title = "Leaky ReLU"
+tutorial = "Tutorial 1, One neuron"
+intro = "A leaky ReLU."
+hints = ["the idea", "where to look", "pseudo-code"]
+time_limit = 1
+
+[[functions]]
+name = "leaky"
+solution = "solution.py:leaky"
+points = 3
+
+[[functions.mistakes]]
+id = "absolute"
+change = [["slope * x", "abs(x)"]]
+says = "It takes the absolute value."
+hint = "Look at negative numbers."
+
+[[functions]]
+name = "scale"
+solution = "solution.py:scale"
+points = 2
+changes = ["w"]
+"""
+SOLUTION = '''
+import math
+import numpy as np
+
+
+def leaky(x, slope):
+    """Leaky."""
+    return np.where(x > 0, x, slope * x)
+
+
+def scale(w, by):
+    """Scale in place."""
+    w *= by
+'''
+CASES = """
+import numpy as np
+from tinygrad_cnn.exercises.cases import Case, Law
+
+
+def cases(rng):
+    return [
+        Case("leaky", (rng.normal(size=(2, 3)), 0.1), "six numbers"),
+        Case("leaky", (rng.normal(size=3).astype("float32"), 0.2), "three numbers"),
+        Case("scale", (rng.normal(size=3), 2.0), "a vector"),
+    ]
+
+
+def laws(rng):
+    x = rng.normal(size=4)
+    return [Law("leaky", "With slope 1 nothing changes.", [(x, 1.0)], lambda y: np.allclose(y[0], x))]
+
+
+def where(case, part, index):
+    return f"it is computed from x[{index}]"
+"""
+CASE = "(rng.normal(size=3), 2.0)"
+RIVAL = 'rival = { name = "x", solution = "solution.py:leaky", times = 3 }'
+CHANGE = '[["slope * x", "abs(x)"]]'
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A function that writes the exercise with slips, (file, old, new), and returns the folder around it."""
+
+    def write(*slips):
+        texts = {"exercise.toml": TOML, "solution.py": SOLUTION, "cases.py": CASES}
+        for file, old, new in slips:
+            assert texts[file].count(old) >= 1
+            texts[file] = texts[file].replace(old, new, 1)
+        (tmp_path / "leaky_relu").mkdir()
+        for file, text in texts.items():
+            (tmp_path / "leaky_relu" / file).write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def told_of(folder):
+    """What `verify` says of it, or the catalogue."""
+    try:
+        return verify(Catalogue(folder)["leaky_relu"], jobs=1).problems
+    except CatalogueError as error:
+        return [str(error)]
+
+
+@pytest.mark.usefixtures("one_process")
+def test_the_small_exercise_is_fine(small):
+    assert told_of(small()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        # cases.py
+        ("cases.py", "def cases(rng):", "def cases(rng)", r"cases.py, line 6: SyntaxError: expected ':'"),
+        ("cases.py", "import numpy as np", "import numpyy as np", r"cases.py, line 2: ModuleNotFoundError: .*numpyy"),
+        ("cases.py", "    return [\n", "    1 / 0\n    return [\n", r"cases.py, line 7: ZeroDivisionError"),
+        ("cases.py", "def cases(", "def my_cases(", r"cases.py: there is no function cases\(rng\)"),
+        ("cases.py", "def cases(rng):", "def cases(seed, rng):", r"cases.py: cases: TypeError: .* missing 1"),
+        ("cases.py", "    return [\n", "    [\n", r"cases\(rng\) returned None; it must return a list"),
+        ("cases.py", "    return [\n", "    return []\n    [\n", r"gives no Case for leaky; add one"),
+        ("cases.py", 'Case("scale"', 'Case("leaky"', r"the case 'a vector' of leaky|gives no Case for scale; add one"),
+        ("cases.py", 'Case("scale"', 'Case("scael"', r"'a vector' of scael: there is no such function.*leaky, scale"),
+        ("cases.py", CASE, "({1, 2}, 2.0)", r"'a vector' of scale: one of its arguments cannot be sent"),
+        ("cases.py", CASE, "(np.array([1j]), 2.0)", r"cannot be sent to the student's process"),
+        ("cases.py", CASE, "(np.array([None]), 2.0)", r"cannot be sent to the student's process"),
+        ("cases.py", CASE, "(np.zeros(5_000_000), 2.0)", r"'a vector' of scale: .* 38 MB"),
+        ("cases.py", CASE, "(rng.normal(size=3),)", r"'a vector' of scale: missing a required argument: 'by'"),
+        ("cases.py", CASE, "rng.normal(size=3)", r"its arguments must be a tuple, such as \(x,\)"),
+        ("cases.py", CASE, "[rng.normal(size=3), 2.0]", r"its arguments must be a tuple"),
+        ("cases.py", CASE, "(np.random.normal(size=3), 2.0)", r"other numbers each time; draw them from rng"),
+        ("cases.py", f'Case("scale", {CASE}, "a vector")', "3", r"cases.py: 3 is no Case\(function, args, label\)"),
+        ("cases.py", '"a vector")', '"a vector", "class")', r"its kind is 'class'; it must be 'function' or 'module'"),
+        ("cases.py", 'Law("leaky"', 'Law("leeky"', r"a call of leeky: there is no such function"),
+        ("cases.py", "[(x, 1.0)]", "[(x, 0.5)]", r"the solution: leaky: law: With slope 1 nothing changes"),
+        ("cases.py", "[(x, 1.0)]", "[x]", r"a call of leaky: its arguments must be a tuple"),
+        ("cases.py", "allclose(y[0]", "allclose(y[9]", r"the law 'With slope 1 nothing changes.'.*: IndexError"),
+        ("cases.py", "    return [Law(", "    return [7, Law(", r"laws\(rng\): 7 is no Law"),
+        ("cases.py", "x[{index}]", "x[{index[7]}]", r"cases.py, line \d+: IndexError"),
+        ("cases.py", "where(case, part, index)", "where(case, index)", r"cases.py: where: TypeError"),
+        ("cases.py", "def where", "def agrees(case, got, want):\n    return got.no\n\n\ndef where", r"AttributeError"),
+        ("cases.py", "def where", "def agrees(case, got, want):\n    return False\n\n\ndef where",
+         r"refuses the solution's own result of 'six numbers'"),
+        # exercise.toml
+        ("exercise.toml", "points = 3", f"points = 3\n{RIVAL}", r"no speed\(rng\) that gives a Case for leaky"),
+        ("exercise.toml", "points = 3", 'points = 3\nrival = "im2col"', r"rival must be a table; it is 'im2col'"),
+        ("exercise.toml", "points = 3", 'points = "3"', r"points must be a number, 0 or more; it is '3'"),
+        ("exercise.toml", "points = 3", "points = -3", r"points must be a number, 0 or more; it is -3"),
+        ("exercise.toml", "points = 3", "points = nan", r"points must be a number, 0 or more"),
+        ("exercise.toml", "points = 3", "points = true", r"points must be a number, 0 or more"),
+        ("exercise.toml", "points = 3", 'points = 3\nreturns = "y"', r"returns must be a list of texts; it is 'y'"),
+        ("exercise.toml", "points = 3", 'points = 3\nreturns = ["y", "z"]', r"leaky returns 1 things, and returns = "),
+        ("exercise.toml", "points = 3", 'points = 3\nkernel = "leaky"', r"a kernel 'leaky', which does not exist"),
+        ("exercise.toml", 'changes = ["w"]', 'changes = ["weight"]', r"changes weight, which is no argument.*w, by"),
+        ("exercise.toml", 'changes = ["w"]', "", r"scale returns nothing; say with changes = "),
+        ("exercise.toml", "time_limit = 1", 'time_limit = "1"', r"time_limit must be a number above 0; it is '1'"),
+        ("exercise.toml", "time_limit = 1", 'imports = ["from math import"]', r"cannot be loaded: SyntaxError"),
+        ("exercise.toml", "time_limit = 1", 'allow = "math"', r"allow must be a list of texts; it is 'math'"),
+        ("exercise.toml", '"the idea", ', "", r"hints must be three texts"),
+        ("exercise.toml", '"A leaky ReLU."', "3", r"intro must be a text; it is 3"),
+        ("exercise.toml", 'name = "scale"', 'name = "leaky"', r'"solution.py:leaky" in the exercise'),
+        ("exercise.toml", ':scale"\npoints', '"\npoints', r'it must be "package.module:scale"'),
+        ("exercise.toml", '"solution.py:scale"', '"tinygrad_cnn.none:scale"', r"tinygrad_cnn.none cannot be imported"),
+        ("exercise.toml", CHANGE, '["slope * x", "abs(x)"]', r"change must be a list of pairs of texts"),
+        ("exercise.toml", CHANGE, '[["", "abs(x)"]]', r"must occur exactly once"),
+        ("exercise.toml", CHANGE, '[["slope * x", "y"], ["x, slope", "z"]]', r"overlaps with what another change"),
+        ("exercise.toml", CHANGE, '[["slope * x", "abs(x"]]', r"mistake 'absolute' of leaky cannot be loaded"),
+        ("exercise.toml", CHANGE, '[["slope * x", "slop * x"]]', r"mistake 'absolute' of leaky: name 'slop' is not"),
+        ("exercise.toml", CHANGE, '[["slope * x", "x * slope"]]', r"it passed; add a case in which"),
+        ("exercise.toml", f"change = {CHANGE}", 'body = "return ("', r"mistake 'absolute' of leaky cannot be loaded"),
+        ("exercise.toml", f"change = {CHANGE}", "body = 3", r"body must be a text; it is 3"),
+        ("exercise.toml", f"change = {CHANGE}", 'body = "import time; time.sleep(4)"',
+         r"does not come to its end within 1 s"),
+        ("exercise.toml", 'hint = "Look', 'both = ["a", "b"]\nhint = "Look', r"both names 'a', which does not exist"),
+        # solution.py
+        ("solution.py", "    w *= by", "    raise KeyError(by)", r"the solution of scale raises KeyError: 2.0, in"),
+        ("solution.py", "    w *= by", "    w *= math.floor(by)", r"name 'math' is not defined.*imports = "),
+        ("solution.py", '    """Scale in place."""\n    w *= by', "    return w",
+         r"scale changes w, but the solution does not"),
+        ("solution.py", 'def scale(w, by):\n    """Scale in place."""\n    w *= by', "def scale(w, by): w *= by",
+         r"solution.py, line 11: write what scale does on lines of its own"),
+        ("solution.py", "def scale(w, by):", "def scale(w, by)", r"solution.py, line 11: expected ':'"),
+        ("solution.py", "def scale(w, by):", "def scales(w, by):", r"there is no function 'scale' in solution.py"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("one_process")
+def test_every_slip_of_a_teacher_is_told_with_its_place(small, file, old, new, told):
+    problems = told_of(small((file, old, new)))
+    assert problems
+    assert re.search(told, problems[0]), problems
+
+
+def test_a_student_is_not_punished_for_what_a_teacher_wrote(small, tmp_path):
+    """Helpers for messages that raise keep nobody from being checked."""
+    exercise = Catalogue(small(("cases.py", "x[{index}]", "x[{index[7]}]")))["leaky_relu"]
+    file = tmp_path / "answer.py"
+    file.write_text(exercise.solution().replace("slope * x", "2 * slope * x"), encoding="utf-8")
+    finding = checking.check(exercise, file).parts[0].finding
+    assert "of y are wrong" in finding.detail
+
+
+def test_folders_may_have_any_name(small, tmp_path):
+    folder = small()
+    (folder / "leaky_relu").rename(folder / "My-Leaky ReLU")
+    catalogue = Catalogue(folder)
+    assert catalogue.named("my-leaky relu").id == "My-Leaky ReLU"
+    assert catalogue.named(catalogue["My-Leaky ReLU"].file).id == "My-Leaky ReLU"
+
+
 @pytest.mark.usefixtures("one_process")
 def test_verify_finds_a_wrong_version_that_the_cases_cannot_tell(own):
     """The probe with one image, one channel, one filter and a square kernel: the slips it cannot see are named."""
     (own / "my_conv" / "cases.py").write_text(
         "from tinygrad_cnn.exercises.cases import Case\n"
         "def cases(rng):\n"
-        "    return [Case('conv2d_forward', (*map(rng.random, ((1, 1, 5, 5), (1, 1, 3, 3), (1,))), 1, 0), 'one')]\n",
+        "    return [Case('conv2d_forward', (*map(rng.random, ((1, 1, 5, 5), (1, 1, 3, 3), (1,))), 1, 0), 'one')]\n"
+        "def speed(rng):\n    return cases(rng)[0]\n",
         encoding="utf-8",
     )
     problems = verify(Catalogue(own)["my_conv"], jobs=1).problems

@@ -301,7 +301,7 @@ def test_a_mistake_in_another_style_is_named(tmp_path, id, name, body, mistake):
     ("id", "name", "body", "kind", "says"),
     [
         ("sgd", "sgd_step", "return w - lr * dw", "returned", "nothing, but change w and velocity in place"),
-        ("backward", "backward", "return dy", "returned", "must return nothing, but change root in place; it returned 4"),
+        ("backward", "backward", "return dy", "returned", "nothing, but change root in place; it returned 4"),
         ("backward", "backward", "root.grad = 2 * dy", "value", "y.grad is 8, should be 4"),
         ("adam", "adam_step", "w[:] = v[:] = m[:] = 5", "value", "w[0] is 5, should be 0.75"),
         ("cross_entropy", "cross_entropy_backward",

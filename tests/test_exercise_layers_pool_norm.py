@@ -12,7 +12,8 @@ from right_versions import RIGHT
 import tinygrad_cnn as tcnn
 from tinygrad_cnn.exercises import checking, sources
 from tinygrad_cnn.exercises.catalogue import SEED, Catalogue
-from tinygrad_cnn.exercises.diagnosis import Expected, diagnose, outcome
+from tinygrad_cnn.exercises.diagnosis import diagnose
+from tinygrad_cnn.exercises.outcomes import Expected, outcome
 from tinygrad_cnn.exercises.sandbox import wire
 from tinygrad_cnn.models import LeNet5
 from tinygrad_cnn.nn import functional as F

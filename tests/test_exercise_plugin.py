@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import right_versions
 import standin
+from odd_right_versions import ODD
 
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import exercises, kernels, nn, optim, random
@@ -139,9 +140,13 @@ def test_own_network(mine):
 ADAPTED = {id for id, e in catalogue().items() if any(set(a.functions) <= set(e.tasks) for a in ADAPTERS)}
 
 
-@pytest.mark.parametrize(("id", "style"), [key for key in right_versions.RIGHT if key[0] in ADAPTED])
+STYLES = right_versions.RIGHT | ODD
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize(("id", "style"), [key for key in STYLES if key[0] in ADAPTED])
 def test_right_functions_of_other_styles_stand_in_too(tmp_path, id, style):
-    (tmp_path / catalogue()[id].file).write_text(right_versions.RIGHT[id, style], encoding="utf-8")
+    (tmp_path / catalogue()[id].file).write_text(STYLES[id, style], encoding="utf-8")
     mine = load(tmp_path, only=[id], trust=True)
     optimizer = OPTIMIZERS["adam" if id == "adam" else "sgd"]
     theirs = trained(everything, (2, 1, 14, 15), 5, "float32", optimizer, contextlib.nullcontext(), steps=1)
@@ -439,6 +444,37 @@ def test_a_file_that_cannot_be_loaded(workspace):
 def failing(workspace, text):
     write(workspace, textwrap.dedent(text))
     return load(workspace.folder, trust=True).at_work()
+
+
+def test_files_beside_a_students_can_be_imported_as_in_its_check(workspace):
+    """A helper of their own, or another exercise's file; what is called like one of Python's modules stays unused."""
+    solution, helper = catalogue()["relu"].solution(), workspace.folder / "my_helper.py"
+    helper.write_text("import numpy as np\ndef larger(x):\n    return np.maximum(x, 0)\n", encoding="utf-8")
+    (workspace.folder / "random.py").write_text("1 / 0\n", encoding="utf-8")
+    text = solution.replace("import numpy as np", "import random\nimport my_helper\nimport numpy as np")
+    text = text.replace("np.maximum(x, 0)", "my_helper.larger(x)")
+    workspace.path(catalogue()["relu"]).write_text(text, encoding="utf-8")
+    before = list(sys.path), sys.dont_write_bytecode
+    with exercises.use(workspace.folder, only=["relu"]) as mine:
+        assert tcnn.tensor([-1.0, 2.0]).relu().tolist() == [0.0, 2.0]
+    assert mine.calls["relu_forward"] == (1, 0)
+    assert (before, "my_helper" in sys.modules) == ((list(sys.path), sys.dont_write_bytecode), False)
+    assert not (workspace.folder / "__pycache__").exists()
+
+
+@pytest.mark.parametrize("line", ["1 / 0", "raise SystemExit(3)", "import sys; sys.exit()"])
+def test_a_file_that_ends_while_it_is_loaded(workspace, line):
+    path = workspace.path(catalogue()["relu"])
+    path.write_text(f"{line}\n{catalogue()['relu'].solution()}", encoding="utf-8")
+    with pytest.raises(PluginError, match=r"01_relu.py cannot be loaded: (ZeroDivisionError|SystemExit)"):
+        load(workspace.folder, only=["relu"], trust=True)
+    assert load(workspace.folder, only=["relu"]).functions["relu_forward"].why_not == "0 of 5 points"
+
+
+def test_functions_that_are_no_def_are_trusted_too(workspace):
+    path = workspace.path(catalogue()["relu"])
+    path.write_text("import numpy as np\nrelu_forward = lambda x: np.maximum(x, 0)\n", encoding="utf-8")
+    assert load(workspace.folder, only=["relu_forward"], trust=True).functions["relu_forward"].why_not == ""
 
 
 def test_an_error_names_function_layer_file_and_line(workspace):

@@ -180,6 +180,15 @@ def test_a_file_of_another_form_is_read_as_far_as_it_makes_sense(tmp_path, told)
     assert Progress(tmp_path).entry(CONV).points == 10
 
 
+@pytest.mark.parametrize("told", [r'{"exercises": {"relu": {"first": "\ud800"}}}', r'{"exercises": {"a\udc80": {}}}'])
+def test_half_a_character_is_no_reason_to_lose_anything(tmp_path, told):
+    (tmp_path / NAME).write_text(told, encoding="utf-8")
+    with Progress(tmp_path).changing(CONV) as (entry,):
+        entry.points = 3
+    assert Progress(tmp_path).entry(CONV).points == 3
+    assert noted(tmp_path)["exercises"].keys() > {"conv_forward"}
+
+
 def test_processes_that_write_at_once_lose_nothing(tmp_path):
     """As `watch` and `check` do: every one of 4 · 25 changes arrives."""
     code = """

@@ -2,17 +2,19 @@
 
 import pytest
 import right_versions
+from odd_right_versions import ODD
 
 from tinygrad_cnn.exercises.catalogue import Catalogue
 from tinygrad_cnn.exercises.checking import check
 
 ALL = Catalogue()
+RIGHT = right_versions.RIGHT | ODD
 
 
-@pytest.mark.parametrize(("id", "style"), right_versions.RIGHT)
+@pytest.mark.parametrize(("id", "style"), RIGHT)
 def test_it_gets_all_points(tmp_path, id, style):
     file = tmp_path / "answer.py"
-    file.write_text(right_versions.RIGHT[id, style], encoding="utf-8")
+    file.write_text(RIGHT[id, style], encoding="utf-8")
     verdict = check(ALL[id], file)
     assert [part.finding for part in verdict.parts if part.finding] == []
     assert verdict.points == verdict.max_points
@@ -23,3 +25,9 @@ def test_there_are_enough_of_them(id):
     sources = {text for (of, _), text in right_versions.RIGHT.items() if of == id}
     assert len(sources) >= 3
     assert ALL[id].solution() not in sources
+
+
+def test_odd_ones_are_there_for_every_exercise():
+    assert {id for id, _ in ODD} == set(ALL)
+    assert len(ODD) >= 40
+    assert not right_versions.RIGHT.keys() & ODD

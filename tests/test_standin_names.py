@@ -16,8 +16,8 @@ def listed(text: str) -> list[str]:
 
 # every name the package takes from its array namespace, and from arrays; what is not listed the stand-in refuses
 FUNCTIONS = listed("""
-    abs add.at arange argsort array asarray broadcast_to ceil clip concatenate cos cumsum empty exp expand_dims
-    expm1 flip floor full full_like iinfo inf int32 isfinite isnan log log1p matmul maximum minimum moveaxis nan
+    abs add.at arange argsort array asarray broadcast_to ceil clip concatenate cos cumsum exp expand_dims
+    expm1 flip floor full full_like iinfo inf int32 isfinite isnan log log1p maximum minimum moveaxis nan
     ndarray ones round sign sin sqrt stack take_along_axis tanh uint64 uint8 where zeros zeros_like
 """)
 METHODS = listed("""

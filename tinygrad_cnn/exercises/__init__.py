@@ -5,7 +5,7 @@
 | `tasks/`, `catalogue.py`, `cases.py` | the exercises, a folder each |
 | `sources.py`, `skeletons.py` | what is made of a solution: wrong versions, the student's file |
 | `sandbox/` | the process of its own in which a student's code runs |
-| `checking.py`, `diagnosis.py` | whether a file is right, and what is wrong with it |
+| `checking.py`, `outcomes.py`, `diagnosis.py` | whether a file is right, and what is wrong with it |
 | `report.py`, `notebook.py` | how that is said |
 | `workspace.py`, `progress.py` | a student's folder, and what was solved |
 | `watching.py`, `submission.py` | noticing a save; what is handed in |

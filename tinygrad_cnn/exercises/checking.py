@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from tinygrad_cnn.exercises import sources
 from tinygrad_cnn.exercises.cases import Case
 from tinygrad_cnn.exercises.catalogue import SEED, Exercise, Rival, Task
-from tinygrad_cnn.exercises.diagnosis import Expected, Finding, Outcome, diagnose, outcome
+from tinygrad_cnn.exercises.diagnosis import Finding, diagnose, law_finding
+from tinygrad_cnn.exercises.outcomes import Expected, Outcome, outcome
 from tinygrad_cnn.exercises.sandbox import Call, Limits, Problem, Report, run, wire
 
 __all__ = ["Finding", "Part", "Verdict", "check", "expected"]
@@ -127,8 +128,9 @@ def check(exercise: Exercise, file: Path, limits: Limits | None = None, seed: in
         outcomes = []
     rest = iter([*outcomes, *[None] * (len(calls) - len(outcomes))])
     first, lawful, second = ([next(rest) for _ in cases] for cases in rounds)
-    tried = _Tried(report, first, _broken_laws(known, lawful), second[::-1])
-    parts = tuple(_part(known, again, task, tried, limits) for task in exercise.tasks.values())
+    cut = _cut_off(rounds, [*first, *lawful, *second], report, limits)
+    tried = _Tried(report, first, _broken_laws(known, lawful), second[::-1], cut)
+    parts = tuple(_part(known, again, task, tried) for task in exercise.tasks.values())
     parts = tuple(_timed(exercise, part, file, limits, seed) for part in parts)
     passed = all(part.passed for part in parts)
     return Verdict(
@@ -154,23 +156,14 @@ def _problem(problem: Problem | None) -> Finding | None:
     return Finding(problem.kind, problem.says, "", "", (), detail)
 
 
-def _broken_laws(known: Expected, outcomes: Sequence[Outcome | None]) -> dict[int, str]:
-    """How laws are broken, by their identity; those that are obeyed, or were not tried to the end, are left out."""
-    told: dict[int, str] = {}
+def _broken_laws(known: Expected, outcomes: Sequence[Outcome | None]) -> dict[int, Finding]:
+    """What to say of broken laws, by their identity; those that were not tried to the end are left out."""
+    told: dict[int, Finding] = {}
     results = iter(outcomes)
     for law in known.laws:
-        calls = [Case(law.function, args) for args in law.calls]
-        made = [next(results) for _ in calls]
-        if any(o is None for o in made):
-            continue
-        lines = [known.call(case) for case in calls]
-        raised = [f"It raised {o.raised['type']}: {o.raised['text']}" for o in made if o and o.raised]
-        try:
-            obeyed = not raised and bool(law.holds([o.value for o in made if o]))
-        except Exception:  # results of any shape and type come here
-            obeyed = False
-        if not obeyed:
-            told[id(law)] = "\n".join([*lines, *raised[:1]])
+        made = [next(results) for _ in law.calls]
+        if all(made) and (finding := law_finding(known, law, [o for o in made if o])):
+            told[id(law)] = finding
     return told
 
 
@@ -181,17 +174,30 @@ class _Tried:
     Attributes:
         report: Of the student's process.
         first: Outcomes of the cases.
-        broken: How laws are broken, by their identity.
+        broken: What to say of broken laws, by their identity.
         second: Outcomes of the cases with other numbers.
+        cut: The function in which the program ended, if it did not come to its end; empty also if it was only slow.
     """
 
     report: Report
     first: list[Outcome | None]
-    broken: dict[int, str]
+    broken: dict[int, Finding]
     second: list[Outcome | None]
+    cut: str
 
 
-def _part(known: Expected, again: Expected, task: Task, tried: _Tried, limits: Limits) -> Part:
+def _cut_off(
+    rounds: Sequence[Sequence[Case]], outcomes: Sequence[Outcome | None], report: Report, limits: Limits
+) -> str:
+    """The function in which the program ended early; empty if it did not, or if it has worked until its time was up."""
+    seconds = sum(o.seconds for o in outcomes if o)
+    if report.problem is None or (report.problem.kind == "timeout" and seconds > limits.seconds / 2):
+        return ""
+    called = [case.function for cases in rounds for case in cases]
+    return next((name for name, o in zip(called, outcomes) if o is None and report.functions.get(name) is not None), "")
+
+
+def _part(known: Expected, again: Expected, task: Task, tried: _Tried) -> Part:
     """What became of one function."""
     report = tried.report
 
@@ -212,7 +218,9 @@ def _part(known: Expected, again: Expected, task: Task, tried: _Tried, limits: L
     parameters = report.functions.get(task.name)
     outcomes = [o for o in got if o is not None]
     finding = diagnose(known, task.name, outcomes, lambda law: tried.broken.get(id(law)), parameters)
-    if finding is None and all(repeated):
+    if finding is None and tried.cut == task.name:
+        finding = _problem(report.problem)
+    elif finding is None and all(repeated):
         finding = diagnose(again, task.name, [o for o in repeated if o is not None], parameters=parameters)
         finding = finding and _unsteady(task, finding)
     return failed(finding) if finding else Part(task.name, task.points, task.points)

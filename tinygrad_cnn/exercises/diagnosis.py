@@ -1,37 +1,42 @@
 """What is wrong with a function, in words: its outcomes held against the solution's and those of all wrong versions.
 
-The order of the questions: is it there, is it written yet, does it take the arguments → are the numbers right but not
-their format, or was an argument changed → does it do what exactly one wrong version does, or two at once → did it
-raise, did it return something else, are shapes wrong → is a law broken → the smallest case that fails, its first wrong
-number, and what that should have been computed from.
+The order of the questions: is it written yet, does it take the arguments → are the numbers right, but not their format,
+or was an argument changed, or a law broken → does it do what exactly one wrong version does, or two at once → is it
+nothing but zeros, in another order, nearly right → did it raise, did it return something else, are shapes wrong → is a
+law broken → the smallest case that fails, its first wrong number, and what that should have been computed from.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
-import inspect
 import itertools
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.exercises.cases import Case, Law
-from tinygrad_cnn.exercises.catalogue import SEED, Exercise, Task
+from tinygrad_cnn.exercises.catalogue import Task
+from tinygrad_cnn.exercises.outcomes import (
+    ROUNDING,
+    Expected,
+    Outcome,
+    array_of,
+    as_before,
+    format_of,
+    rounding,
+    untouched,
+)
 from tinygrad_cnn.exercises.sandbox import wire
 from tinygrad_cnn.exercises.sources import CatalogueError
 
-ROUNDING = {"float32": (1e-4, 1e-5), "float16": (5e-2, 1e-2)}  # of numbers that are not float64
 SHOWN = 12  # numbers of an array that are written out
 NAN = (
     "inf is what a number divided by 0 gives, or e to the power of 1000; nan is what 0/0, inf/inf and the root of a "
     "negative number give. Print what goes into the division, the exponential or the root."
 )
-Gist = tuple[str, float, float]
 
 
 @dataclass(frozen=True)
@@ -57,195 +62,11 @@ class Finding:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one call.
-
-    Attributes:
-        value: What was returned.
-        after: The arguments as the call left them.
-        raised: The exception, as `wire.raised` tells it; None if there was none.
-        seconds: It took.
-    """
-
-    value: Any = None
-    after: tuple[Any, ...] = ()
-    raised: dict[str, Any] | None = None
-    seconds: float = 0.0
-
-
-def outcome(told: dict[str, Any] | None) -> Outcome | None:
-    """The outcome of what `wire.invoke` tells; None if the call did not come to its end.
-
-    Raises:
-        ValueError: If it tells no such thing.
-    """
-    if told is None:
-        return None
-    try:
-        seconds = float(told["seconds"])
-        if "raised" in told:
-            raised = {"type": "?", "types": [], "text": "", "places": [], **told["raised"]}
-            return Outcome(raised=raised, seconds=seconds)
-        value, after = wire.read(told["returned"])
-        return Outcome(value, tuple(after), None, seconds)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not an outcome: {error}") from None
-
-
-class Expected:
-    """The right outcomes of an exercise's calls, and those of its wrong versions, computed once and when asked for."""
-
-    def __init__(self, exercise: Exercise, seed: int = SEED) -> None:
-        self.exercise = exercise
-        self.cases = exercise.cases(seed)
-        self.laws = exercise.laws(seed)
-        self._known: dict[tuple[int, str, tuple[str, ...]], Outcome] = {}
-        self._gists: dict[int, Gist] = {}  # by the identity of the outcomes in _known
-        self._parameters: dict[str, list[str]] = {}
-        self._written = [wire.write(case.args) for case in self.cases]
-
-    def of(self, function: str) -> list[Case]:
-        """The cases of one function."""
-        return [case for case in self.cases if case.function == function]
-
-    def outcomes(self, function: str, *mistakes: str) -> Iterator[Outcome]:
-        """What the solution, or a wrong version of it, makes of the cases, one after the other."""
-        for number, case in enumerate(self.cases):
-            if case.function == function:
-                key = (number, function, mistakes)
-                if key not in self._known:
-                    made = self.exercise.function(function, *mistakes)
-                    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-                        told = outcome(wire.invoke(made, self._written[number], case.kind))
-                    assert told is not None
-                    self._known[key] = told
-                yield self._known[key]
-
-    def right(self, function: str) -> list[Outcome]:
-        """What the solution makes of the cases."""
-        return list(self.outcomes(function))
-
-    def matches(self, function: str, got: Sequence[Outcome], pairs: bool) -> list[tuple[str, ...]]:
-        """The wrong versions that make the same of all cases; or the pairs of them."""
-        task, cases, right = self.exercise.tasks[function], self.of(function), self.right(function)
-        wrong = sum(
-            not (a.raised or self.is_right(task, case, a, b, formats=False)) for case, a, b in zip(cases, got, right)
-        )
-        if pairs and not wrong:
-            return []  # an exception alone does not tell of two mistakes
-        candidates = self.exercise.pairs(function) if pairs else [(m.id,) for m in task.mistakes]
-        gists = [_gist(o, self._changed(task, o)) for o in got]
-        # an exception's words depend on the style; they count only where wrong numbers do not tell enough
-        alike = self._alike_but_for_words if wrong > pairs else self.alike
-        return [
-            ids
-            for ids in candidates
-            # most differ in one of the first cases, so the others are not even computed
-            if all(
-                _near(gist, self._gist(task, o)) and alike(task, case, a, o)
-                for gist, case, a, o in zip(gists, cases, got, self.outcomes(function, *ids))
-            )
-        ]
-
-    def _alike_but_for_words(self, task: Task, case: Case, got: Outcome, want: Outcome) -> bool:
-        if got.raised and want.raised:
-            return bool(got.raised["type"] == want.raised["type"])
-        return self.alike(task, case, got, want)
-
-    def _gist(self, task: Task, known: Outcome) -> Gist:
-        if id(known) not in self._gists:
-            self._gists[id(known)] = _gist(known, self._changed(task, known))
-        return self._gists[id(known)]
-
-    def alike(
-        self,
-        task: Task,
-        case: Case,
-        got: Outcome,
-        want: Outcome,
-        formats: bool = False,
-        tolerance: tuple[float, float] = (0.0, 0.0),
-    ) -> bool:
-        """Whether two outcomes say the same: results and arguments to be changed; number formats only if asked for."""
-        if got.raised or want.raised:
-            return bool(got.raised and want.raised and self._same_error(task, got.raised, want.raised))
-        several = list(zip(self._changed(task, got), self._changed(task, want)))
-        if want.value is not None or not several:  # what changes its arguments may also return them
-            several.append((got.value, want.value))
-        return all(self.same(a, b, formats, tolerance) for a, b in several)
-
-    def same(self, got: Any, want: Any, formats: bool = False, tolerance: tuple[float, float] = (0.0, 0.0)) -> bool:
-        """Whether two values are the same, within the tolerance of the less precise one; a list will do for a tuple."""
-        tolerance = max(tolerance, _rounding(got, want, self.exercise.rtol, self.exercise.atol))
-        return wire.same(_in_format_of(got, want, whole_only=formats), want, *tolerance)
-
-    def _same_error(self, task: Task, a: dict[str, Any], b: dict[str, Any]) -> bool:
-        """The same exception with nearly the same text (NumPy's names the shapes)."""
-        if a["type"] == b["type"] == "RecursionError":
-            return True  # its text depends on where the limit was met
-        if a["type"] != b["type"]:
-            return False
-        wanted = any(o.raised and o.raised["type"] == a["type"] for o in self.right(task.name))
-        return wanted or difflib.SequenceMatcher(None, a["text"], b["text"]).ratio() > 0.9  # wanted: words are free
-
-    def is_right(
-        self,
-        task: Task,
-        case: Case,
-        got: Outcome,
-        want: Outcome,
-        formats: bool = True,
-        tolerance: tuple[float, float] = (0.0, 0.0),
-    ) -> bool:
-        """Whether an outcome is right; where the solution raises, so must the student's function."""
-        if want.raised:
-            return bool(got.raised and want.raised["type"] in got.raised["types"])
-        if got.raised:
-            return False
-        try:
-            judged = self.exercise.agrees(case, got.value, want.value)
-        except CatalogueError:  # it did not expect such a result
-            return False
-        return self.alike(task, case, got, want, formats, tolerance) if judged is None else bool(judged)
-
-    def _changed(self, task: Task, outcome: Outcome) -> list[Any]:
-        """What the call was to change in place: of a graph, the gradient of every node."""
-        changed = [a for name, a in zip(self.parameters(task), outcome.after) if name in task.changes]
-        return [[n.grad for n in wire.graph(a)] if isinstance(a, wire.Node) else a for a in changed]
-
-    def call(self, case: Case) -> str:
-        """A call in words."""
-        return _call(case, self.parameters(self.exercise.tasks[case.function]))
-
-    def parameters(self, task: Task) -> list[str]:
-        """The names of a function's arguments."""
-        if task.name not in self._parameters:
-            self._parameters[task.name] = list(inspect.signature(self.exercise.function(task.name)).parameters)
-        return self._parameters[task.name]
-
-
-def _gist(o: Outcome, changed: Sequence[Any]) -> Gist:
-    """What outcomes that are alike have in common, quickly compared: the exception, a weighted sum of the numbers."""
-    if o.raised:
-        return o.raised["type"], 0.0, 0.0
-    several = [part if isinstance(part, tuple | list) else (part,) for part in (o.value, *changed)]
-    parts = map(_array, itertools.chain.from_iterable(several))
-    numbers = [part.ravel().astype("float64") for part in parts if part is not None]
-    line = np.concatenate(numbers) if numbers else np.zeros(1)
-    terms = np.where(np.abs(line) < 1e100, line, 0) * np.arange(1, line.size + 1)
-    return "", float(terms.sum()), float(np.abs(terms).sum())
-
-
-def _near(a: Gist, b: Gist) -> bool:
-    return a[0] == b[0] and abs(a[1] - b[1]) <= 1e-3 + 1e-4 * (a[2] + b[2])
-
-
 def diagnose(
     expected: Expected,
     function: str,
     got: Sequence[Outcome],
-    broken_by: Callable[[Law], str | None] = lambda law: None,
+    broken_by: Callable[[Law], Finding | None] = lambda law: None,
     parameters: Sequence[str] | None = None,
 ) -> Finding | None:
     """What is wrong with a function; None if it is right.
@@ -254,7 +75,7 @@ def diagnose(
         expected: The right outcomes.
         function: Its name.
         got: Its outcomes of all its cases.
-        broken_by: Lines that tell how it breaks a law; None if it does not, or if that is not known.
+        broken_by: What to say if it breaks a law, see `law_finding`; None if it does not, or if that is not known.
         parameters: The names of its arguments in the student's file.
     """
     exercise, task = expected.exercise, expected.exercise.tasks[function]
@@ -263,26 +84,35 @@ def diagnose(
     if all(o.raised and o.raised["type"] == "NotImplementedError" for o in got):
         return Finding("todo", f"{function} is still to be written.", "Replace the TODO and the line below it.")
     if parameters is not None and all(map(_not_called, got)):
+        many = (
+            f"with {len(names)} argument{'s' * (len(names) > 1)}, ({', '.join(names)})"
+            if names
+            else "without arguments"
+        )
         return Finding(
             "signature",
-            f"{function} is called with {len(names)} argument{'s' * (len(names) != 1)}, ({', '.join(names)}); "
-            f"yours takes ({', '.join(parameters)}).",
+            f"{function} is called {many}; yours takes ({', '.join(parameters)}).",
             f"Its first line must be: def {'__init__(self' if function[0].isupper() else function + '('}"
             f"{', '.join(names)}):",
+            detail=f"Python says: {(got[0].raised or {})['text']}.",
         )
     fails = [i for i, (case, a, b) in enumerate(zip(cases, got, right)) if not expected.is_right(task, case, a, b)]
-    broken = [(law, told) for law in expected.laws if law.function == function and (told := broken_by(law)) is not None]
+    broken = [told for law in expected.laws if law.function == function and (told := broken_by(law))]
     if not fails:
-        for law, told in broken:
-            return Finding("law", law.says, "", exercise.tutorial, (), told)
-        return _changed_argument(expected, task, got)
+        return broken[0] if broken else _changed_argument(expected, task, got)
     wrong = [i for i in fails if not expected.is_right(task, cases[i], got[i], right[i], formats=False)]
     if not wrong:
         return _wrong_format(task, cases, got, right, names, fails[0])
     where = _wrong(expected, task, wrong, got, right, names)
-    for pairs in (False, True):
-        if ids := expected.matches(function, got, pairs):
-            return _named(task, ids, where)
+    if instead := _returned_instead(task, cases, got, right, names):
+        return Finding("returned", *instead, "", (), _call(cases[wrong[0]], names))
+    if ids := expected.matches(function, got, pairs=False):
+        return _named(task, ids, where)
+    if zeros := _all_zeros(task, [(got[i], right[i]) for i in wrong]):
+        hint = "Is it ever filled? Look for a loop that is not entered, and for a name that is spelled in two ways."
+        return Finding("value", f"{zeros} is 0 everywhere.", hint, "", (), where)
+    if ids := expected.matches(function, got, pairs=True):
+        return _named(task, ids, where)
     if order := _other_order(expected, task, got, right):
         return Finding("returned", *order, "", (), _call(cases[wrong[0]], names))
     if all(expected.is_right(task, *of, formats=False, tolerance=ROUNDING["float32"]) for of in zip(cases, got, right)):
@@ -290,7 +120,7 @@ def diagnose(
         hint = "Is something rounded to float32 on the way, or a small number added that does not belong there?"
         return Finding("value", says, hint, "", (), where)
     first = wrong[0]
-    case, detail = cases[first], _call(cases[first], names)
+    detail = _call(cases[first], names)
     if got[first].raised:
         return _raised(function, got[first].raised or {}, right[first], detail)
     if right[first].raised:
@@ -298,19 +128,26 @@ def diagnose(
         says = f"{function} must raise a {wanted} here, and returned {_short(got[first].value)}."
         hint = f"raise {wanted}(…) with a sentence that says what does not fit."
         return Finding("returned", says, hint, "", (), detail)
-    unchanged = all(
-        _as_before(before, after) for n, before, after in zip(names, case.args, got[first].after) if n in task.changes
-    )
-    odd = _odd_value(task, got[first], right[first], unchanged)
+    odd = _odd_value(task, got[first].value, right[first].value)
     if odd:
         return Finding(*odd, exercise.tutorial, (), detail)
     hint = NAN if _not_finite(got[first]) and not _not_finite(right[first]) else ""
-    for law, _ in broken:
-        return Finding("law", law.says, hint, exercise.tutorial, (), where)
+    for told in broken:
+        if told.kind == "law":
+            return replace(told, hint=hint, detail=where)
     right_cases = [case.label for i, case in enumerate(cases) if i not in fails and case.label]
     fine = f" It is right for: {'; '.join(right_cases[:3])}." if right_cases else ""
     says = f"{function} computes other numbers than it should in {len(wrong)} of {len(cases)} cases.{fine}"
     return Finding("value", says, hint, exercise.tutorial, (), where)
+
+
+def _all_zeros(task: Task, outcomes: Sequence[tuple[Outcome, Outcome]]) -> str:
+    """The name of the first result that is nothing but zeros in all of these cases, though it should not be."""
+    for several in zip(*(_parts(task, a.value, b.value) for a, b in outcomes)):
+        both = [(array_of(a), array_of(b)) for _, a, b in several]
+        if all(a is not None and b is not None and a.ndim and b.any() and not a.any() for a, b in both):
+            return several[0][0]
+    return ""
 
 
 def _other_order(
@@ -349,17 +186,32 @@ def _named(task: Task, ids: list[tuple[str, ...]], detail: str) -> Finding:
     return Finding("looks-like", says, told[0].hint, tutorials, tuple(mistakes), detail)
 
 
+def law_finding(expected: Expected, law: Law, made: Sequence[Outcome]) -> Finding | None:
+    """What to say of the results of a law's calls; None if it is obeyed."""
+    names = expected.parameters(expected.exercise.tasks[law.function])
+    calls = [_call(Case(law.function, args), names) for args in law.calls]
+    for call, o in zip(calls, made):
+        if o.raised:
+            return _raised(law.function, o.raised, Outcome(), call)
+    try:
+        obeyed = bool(law.holds([o.value for o in made]))
+    except Exception:  # results of any shape and type come here
+        obeyed = False
+    detail = "\n".join(dict.fromkeys(calls))
+    return None if obeyed else Finding("law", law.says, "", expected.exercise.tutorial, (), detail)
+
+
 def _not_finite(o: Outcome) -> bool:
     """Whether nan or inf is among the results."""
     parts = o.value if isinstance(o.value, tuple | list) else (o.value,)
-    return any(array is not None and not np.isfinite(array).all() for array in map(_array, (*parts, *o.after)))
+    return any(array is not None and not np.isfinite(array).all() for array in map(array_of, (*parts, *o.after)))
 
 
 def _wrong_format(
     task: Task, cases: list[Case], got: Sequence[Outcome], right: Sequence[Outcome], names: list[str], i: int
 ) -> Finding:
     """All numbers are right, but float64 came back for float32, or a float for a whole number."""
-    pairs = [(n, a, b) for n, a, b in _parts(task, got[i].value, right[i].value) if _format(a) != _format(b)]
+    pairs = [(n, a, b) for n, a, b in _parts(task, got[i].value, right[i].value) if format_of(a) != format_of(b)]
     name, a, b = pairs[0] if pairs else ((*task.returns, "the result")[0], got[i].value, right[i].value)
     numbers, wanted = np.asarray(a), np.asarray(b)
     like = {"b": ": True and False", "i": ": whole numbers"}.get(wanted.dtype.kind, ", in the format of the input")
@@ -374,7 +226,7 @@ def _wrong_format(
             "np.zeros, np.ones and np.array make float64 unless they are told otherwise: give them dtype=x.dtype. "
             "A number that NumPy has computed, np.sqrt(2) say, makes float64 of float32, too: write float(np.sqrt(2))."
         )
-    says = f"The numbers are right, but {name} is {_format(a)}; it must be {_format(b)}{like}."
+    says = f"The numbers are right, but {name} is {format_of(a)}; it must be {format_of(b)}{like}."
     return Finding("dtype", says, hint, "", (), _call(cases[i], names))
 
 
@@ -385,7 +237,7 @@ def _changed_argument(expected: Expected, task: Task, got: Sequence[Outcome]) ->
         for name, before, after in zip(names, case.args, o.after):
             if o.raised or name in task.changes or isinstance(before, wire.Random):
                 continue
-            if not _untouched(before, after):
+            if not untouched(before, after):
                 hint = f"Look for +=, *=, out= and {name}[…] = …; work on a copy, {name}.copy(), or make a new array."
                 if isinstance(before, wire.Node):
                     hint = "Leave node.parents alone; keep what you want to remember in a set or dict of your own."
@@ -399,22 +251,6 @@ def _changed_argument(expected: Expected, task: Task, got: Sequence[Outcome]) ->
                     _call(case, names),
                 )
     return None
-
-
-def _untouched(before: Any, after: Any) -> bool:
-    if isinstance(before, wire.Node) and isinstance(after, wire.Node):
-        both = wire.graph(before), wire.graph(after)  # as they are now: in the order of their parents
-        return [[p.name for p in n.parents] for n in both[0]] == [[p.name for p in n.parents] for n in both[1]]
-    if isinstance(before, list | tuple) and isinstance(after, list | tuple):
-        return len(before) == len(after) and all(map(_untouched, before, after))
-    return wire.same(after, before, 0.0, 0.0)
-
-
-def _as_before(before: Any, after: Any) -> bool:
-    """Whether what was to be changed was not: an array, or the gradients of a graph."""
-    if isinstance(before, wire.Node) and isinstance(after, wire.Node):
-        return all(node.grad is None for node in wire.graph(after))
-    return _untouched(before, after)
 
 
 def _raised(function: str, raised: dict[str, Any], right: Outcome, detail: str) -> Finding:
@@ -437,18 +273,27 @@ def _raised(function: str, raised: dict[str, Any], right: Outcome, detail: str) 
     return Finding("raised", says, hint, "", (), detail)
 
 
-def _odd_value(task: Task, o: Outcome, right: Outcome, unchanged: bool) -> tuple[str, str, str] | None:
+def _returned_instead(
+    task: Task, cases: Sequence[Case], got: Sequence[Outcome], right: Sequence[Outcome], names: Sequence[str]
+) -> tuple[str, str] | None:
+    """What to say if new arrays came back where arguments were to be changed, and none was."""
+    returned = [o.value for o in got if o.value is not None]
+    if not returned or not task.changes or any(o.value is not None for o in right):
+        return None
+    for case, o in zip(cases, got):
+        for name, before, after in zip(names, case.args, o.after):
+            if name in task.changes and not as_before(before, after):
+                return None
+    changes, first = _and(task.changes), task.changes[0]
+    says = f"{task.name} must return nothing, but change {changes} in place; it returned {_kind(returned[0])}."
+    graph = any(isinstance(argument, wire.Node) for argument in cases[0].args)
+    hint = f"{first} -= … and {first}[...] = … change an array in place."
+    return says, "Put each gradient into node.grad." if graph else hint
+
+
+def _odd_value(task: Task, got: Any, want: Any) -> tuple[str, str, str] | None:
     """(kind, what it says, hint) if the result is of another kind or shape than it should be."""
-    name, got, want = task.name, o.value, right.value
-    graph = any(isinstance(a, wire.Node) for a in o.after)
-    if want is None and got is not None and task.changes:
-        if not unchanged:
-            return None  # it is not what it returns that is wrong
-        changes = _and(task.changes)
-        says = f"{name} must return nothing, but change {changes} in place; it returned {_kind(got)}."
-        first = task.changes[0]
-        hint = f"{first} -= … and {first}[...] = … change an array in place."
-        return "returned", says, "Put each gradient into node.grad." if graph else hint
+    name = task.name
     if got is None and want is not None:
         return "returned", f"{name} returned nothing (None).", "Is there a return at its end, at the right indentation?"
     if isinstance(want, tuple):
@@ -460,9 +305,11 @@ def _odd_value(task: Task, o: Outcome, right: Outcome, unchanged: bool) -> tuple
     for part, a, b in _parts(task, got, want):
         if a is None and b is not None:
             return "returned", f"{part} is None.", f"Compute {part}, and return it in its place."
-        numbers = _array(b)
+        numbers = array_of(b)
         if numbers is not None and not isinstance(b, bool):
-            found = _array(a)
+            found = array_of(a)
+            if found is None and isinstance(a, int):
+                return None  # a number that no format can hold
             if found is None:
                 return "returned", f"{part} is {_no_array(a)}; it must be {_wanted(b)}.", _how_to_array(a)
             if found.shape != numbers.shape:
@@ -473,7 +320,7 @@ def _odd_value(task: Task, o: Outcome, right: Outcome, unchanged: bool) -> tuple
                     hint = "It has the right number of numbers: look at the last reshape, or at keepdims."
                 return "shape", f"{part} has shape {found.shape}; it must be {numbers.shape}.", hint
             if found.dtype.kind in "iu" and numbers.dtype.kind == "f" and (numbers % 1).any():
-                says = f"{part} holds whole numbers only, {_format(a)}: what stands behind the point is lost."
+                says = f"{part} holds whole numbers only, {format_of(a)}: what stands behind the point is lost."
                 return (
                     "dtype",
                     says,
@@ -501,13 +348,13 @@ def _no_array(value: Any) -> str:
 def _wanted(value: Any) -> str:
     """What should have come."""
     if np.ndim(value):
-        return f"an array of {_format(value)}"
+        return f"an array of {format_of(value)}"
     return "a whole number" if np.asarray(value).dtype.kind in "iu" else "a number"
 
 
 def _how_to_array(value: Any) -> str:
     """What may help if a value is no array."""
-    if isinstance(value, tuple | list) and len(value) == 1 and _array(value[0]) is not None:
+    if isinstance(value, tuple | list) and len(value) == 1 and array_of(value[0]) is not None:
         return "Is there a comma too many in the line with return, or a pair of brackets? The array comes alone."
     if isinstance(value, wire.Other) and value.type == "generator":
         return "A function with yield in it makes a generator: collect the numbers, and return them."
@@ -559,7 +406,7 @@ def _wrong(
         lines.append(f"{_and(fine)} {is_} right, {_and(bad)} {are} not.")
     for name, a, b in wrong[:1]:
         if isinstance(b, np.ndarray) and isinstance(a, np.ndarray) and a.shape == b.shape and b.ndim:
-            r, t = _rounding(a, b, expected.exercise.rtol, expected.exercise.atol)
+            r, t = rounding(a, b, expected.exercise.rtol, expected.exercise.atol)
             scale = float(np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0))
             cells = np.argwhere(~np.isclose(a, b, rtol=0, atol=t + r * scale, equal_nan=True))
             cells = cells if len(cells) else np.argwhere(a != b)
@@ -599,44 +446,6 @@ def _parts(task: Task, got: Any, want: Any) -> list[tuple[str, Any, Any]]:
         names = task.returns if len(task.returns) == len(want) else [f"result {i}" for i in range(len(want))]
         return list(zip(names, got, want))
     return [(task.returns[0] if len(task.returns) == 1 else "the result", got, want)]
-
-
-def _array(value: Any) -> Any:
-    """The numbers of a value; None if it has none, or one that no format can hold, such as 10**30."""
-    array = np.asarray(value) if isinstance(value, np.ndarray | np.generic | float | int) else None
-    return array if array is not None and array.dtype.kind in "fiub" else None
-
-
-def _in_format_of(a: Any, b: Any, whole_only: bool = False) -> Any:
-    """The value a with the number formats of b, if that changes no number; with `whole_only` int32 to int64 only."""
-    if isinstance(b, tuple | list) and isinstance(a, tuple | list) and len(a) == len(b):
-        return type(b)(_in_format_of(x, y, whole_only) for x, y in zip(a, b))
-    source, target = _array(a), _array(b)
-    if source is None or target is None or source.shape != target.shape:
-        return a
-    kinds = source.dtype.kind, target.dtype.kind
-    if whole_only and not set(kinds) <= set("iu"):
-        return a
-    with np.errstate(all="ignore"):
-        if kinds[1] != "f" and kinds[0] == "f":
-            whole = np.rint(source)
-            source = whole if np.abs(source - whole).max(initial=0) < 1e-6 else source
-        converted = source.astype(target.dtype)
-        return converted if kinds[1] == "f" or np.array_equal(source, converted) else a  # 2.5 is no whole number
-
-
-def _rounding(a: Any, b: Any, rtol: float, atol: float) -> tuple[float, float]:
-    """Tolerances for results like a and b."""
-    if isinstance(b, tuple | list):
-        parts = a if isinstance(a, tuple | list) and len(a) == len(b) else b
-        return max([_rounding(x, y, rtol, atol) for x, y in zip(parts, b)], default=(rtol, atol))
-    return max(ROUNDING.get(_format(value), (rtol, atol)) for value in (a, b))
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, np.ndarray | np.generic):
-        return str(value.dtype)
-    return type(value).__name__
 
 
 def _not_called(o: Outcome) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,7 +73,7 @@ class Plug:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _usual([a for a in (*args, *kwargs.values()) if is_array(a)]):
             try:
-                result = self.adapter.adapt(*self.functions, *args, **kwargs)
+                result = _plain(self.adapter.adapt(*self.functions, *args, **kwargs))
             except Beyond:
                 pass
             except Exception as error:
@@ -289,15 +290,37 @@ def _written(text: bytes) -> set[str]:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):
         return set()
-    return {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not todo(node)}
+    names = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not todo(node)}
+    assigned = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return names | {target.id for target in assigned if isinstance(target, ast.Name)}
 
 
 def _loaded(exercise: Exercise, path: Path, text: bytes) -> ModuleType:
     """A student's file, from the bytes that were checked."""
     try:
-        return _module(f"tinygrad_cnn_mine_{exercise.id}", path, text)
-    except Exception as error:
+        with _beside(path.parent):
+            return _module(f"tinygrad_cnn_mine_{exercise.id}", path, text)
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Inside the block the files of a folder can be imported, as where it was checked; afterwards nothing is left."""
+    before, place, leave = set(sys.modules), str(folder), sys.dont_write_bytecode
+    sys.path.append(place)  # behind all others: a student's random.py must not take the place of Python's
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.path.remove(place)
+        sys.dont_write_bytecode = leave
+        for name in set(sys.modules) - before:
+            if (
+                os.path.dirname(getattr(sys.modules[name], "__file__", None) or "") == place
+                and "tinygrad_cnn" not in name
+            ):
+                del sys.modules[name]  # another folder may have a file of that name; and this one may be edited
 
 
 def _module(name: str, path: Path, text: bytes) -> ModuleType:
@@ -314,6 +337,13 @@ def _usual(arrays: Sequence[Any]) -> bool:
     plain = all(type(a) is np.ndarray and a.ndim and a.size for a in arrays)
     formats = {a.dtype for a in arrays if a.dtype.kind == "f"} if plain else set()
     return plain and (not arrays or (len(formats) == 1 and formats.pop() in _FORMATS))
+
+
+def _plain(result: Any) -> Any:
+    """Arrays of NumPy's own type: to an `np.matrix`, * means another thing."""
+    if isinstance(result, tuple):
+        return tuple(map(_plain, result))
+    return np.asarray(result) if isinstance(result, np.ndarray) else result
 
 
 def path_of(scope: Scope | None) -> str:

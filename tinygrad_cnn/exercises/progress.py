@@ -196,7 +196,7 @@ class Progress:
             indent=1,
             ensure_ascii=False,
         )
-        content = f"{text}\n".encode()
+        content = f"{text}\n".encode(errors="backslashreplace")  # half a character is written as JSON writes it
         _patiently(lambda: write_file(self.path, content))
         with contextlib.suppress(OSError):
             write_file(self.path.with_name(_COPY), content)

@@ -18,7 +18,8 @@ import numpy as np
 from tinygrad_cnn.exercises.cases import Case
 from tinygrad_cnn.exercises.catalogue import Exercise, Task
 from tinygrad_cnn.exercises.checking import Verdict, check, expected
-from tinygrad_cnn.exercises.diagnosis import Finding, Outcome, diagnose
+from tinygrad_cnn.exercises.diagnosis import Finding, diagnose
+from tinygrad_cnn.exercises.outcomes import Outcome, as_before
 from tinygrad_cnn.exercises.plugin import adapters_of
 from tinygrad_cnn.exercises.sandbox import wire
 from tinygrad_cnn.exercises.sources import CatalogueError
@@ -109,6 +110,7 @@ def _slips(exercise: Exercise) -> Iterator[str]:
             place = f"{toml}: " + (
                 f"mistake {version[0]!r} of {task.name}" if version else f"the solution of {task.name}"
             )
+            exercise.function(task.name, *version)  # which may say that it cannot be loaded
             worker = threading.Thread(target=lambda v=version, f=task.name: list(known.outcomes(f, *v)), daemon=True)
             worker.start()
             worker.join(exercise.time_limit)
@@ -119,13 +121,17 @@ def _slips(exercise: Exercise) -> Iterator[str]:
             raised = [o.raised for o in outcomes if o.raised]
             if unknown := [r for r in raised if r["type"] in ("NameError", "UnboundLocalError")]:
                 yield (
-                    f"{place}: {unknown[0]['text']}. Is it spelled right? What the student's file imports besides NumPy "
+                    f"{place}: {unknown[0]['text']}. Is it spelled right? What a student's file imports besides NumPy "
                     'must stand in imports = ["import …"]'
                 )
             elif not version and len(raised) == len(outcomes):
                 yield f"{place} raises {raised[0]['type']}: {raised[0]['text']}, in all cases"
             elif not version:
                 yield from _misfits(exercise, task, known.of(task.name), outcomes)
+                for i, name in enumerate(names):
+                    both = [(c.args[i], o.after[i]) for c, o in zip(known.of(task.name), outcomes) if not o.raised]
+                    if name in task.changes and all(as_before(*of) for of in both):
+                        yield f"{toml}: {task.name} changes {name}, but the solution does not"
     for law in known.laws:
         results = [wire.invoke(exercise.function(law.function), wire.write(args)) for args in law.calls]
         try:

@@ -47,7 +47,7 @@ def laws(rng):
 def where(case, part, index):
     N, C, H, W = case.args[1].shape
     c = index[1] if part == "dx" else index[0]
-    numbers = f"the {N * H * W} numbers of channel {c} ({N} images of {H}×{W} pixels)"
+    numbers = f"the {N * H * W} numbers of channel {c} ({N} image{'s' * (N != 1)} of {H}×{W} pixels)"
     if part == "dx":
         return f"it is computed from dy and x̂ at this pixel, and from two means over {numbers}"
     return f"it is a sum over {numbers} of {'dy·x̂' if part == 'dweight' else 'dy'}"

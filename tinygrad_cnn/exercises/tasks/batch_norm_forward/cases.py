@@ -54,7 +54,7 @@ def where(case, part, index):
     x, training = case.args[0], case.args[5]
     N, C, H, W = x.shape
     c = index[1] if part == "y" else index[0]
-    numbers = f"the {N * H * W} numbers of channel {c} ({N} images of {H}×{W} pixels)"
+    numbers = f"the {N * H * W} numbers of channel {c} ({N} image{'s' * (N != 1)} of {H}×{W} pixels)"
     if part == "y":
         source = f"mean and variance of {numbers}" if training else f"running_mean[{c}] and running_var[{c}]"
         return f"it is computed from x[{', '.join(map(str, index))}], {source}, weight[{c}] and bias[{c}]"

@@ -76,11 +76,12 @@ def where(case, part, index):
         return f"it is the sum of all {N * P * Q} numbers of dy[:, {index[0]}]"
     if part == "dweight":
         k, c, r, s = index
-        row, column = (f"{a} + {step} - {padding}" for a, step in ((r, f"{stride}·p"), (s, f"{stride}·q")))
+        steps = ("p", "q") if stride == 1 else (f"{stride}·p", f"{stride}·q")
+        row, column = (f"{step} + {a - padding}".replace(" + 0", "") for step, a in zip(steps, (r, s)))
         return (
-            f"it is the sum of dy[n, {k}, p, q] · x[n, {c}, {row}, {column}] over all images n and places (p, q); "
-            "outside the image x is 0"
-        )
+            f"it is the sum of dy[n, {k}, p, q] · x[n, {c}, {row}, {column}] over all images n and places (p, q)"
+            + ("; outside the image x is 0" if padding else "")
+        ).replace("+ -", "- ")
     n, c, h, w = index
     terms = [
         f"dy[{n}, k, {p}, {q}]·weight[k, {c}, {r}, {s}]"

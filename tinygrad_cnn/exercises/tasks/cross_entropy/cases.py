@@ -14,6 +14,7 @@ def cases(rng):
         return Case("cross_entropy_backward", (p.astype(dtype), np.array(labels)), label)
 
     surprise = np.array([[50.0, 0.0, 1.0], [1.0, 2.0, 3.0]])
+    apart = np.array([[720.0, 0.0, 1.0], [2.0, 3.0, 722.0]])  # e to the power of −720 is not yet 0
     return [
         forward([1], 3, "one sample, class 1 of three is right"),
         forward([2, 0], 3, "two samples, three classes"),
@@ -23,6 +24,7 @@ def cases(rng):
         forward([3, 1], 4, "scores around −1000", plus=-1000.0),
         Case("cross_entropy_forward", (surprise, np.array([1, 2])), "the right class is 50 behind the best one"),
         Case("cross_entropy_forward", (np.full((2, 4), 3.0), np.array([1, 0])), "all scores equal"),
+        Case("cross_entropy_forward", (apart, np.array([0, 2])), "one score far above the others, in the right class"),
         forward([2, 0], 3, "numbers in float32", "float32"),
         backward([1], 3, "one sample, class 1 of three is right"),
         backward([2, 0], 3, "two samples, three classes"),

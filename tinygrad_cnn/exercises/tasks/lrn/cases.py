@@ -46,4 +46,4 @@ def where(case, part, index):
     first, last = max(0, c - before), min(x.shape[1] - 1, c + behind)
     if part == "y":
         return f"it is computed from pixel ({i}, {j}) of image {n}, channels {first} to {last}"
-    return f"x[{n}, {c}, {i}, {j}] acts on y[{n}, {first} to {last}, {i}, {j}], so it is a sum over these channels"
+    return f"it acts on y[{n}, {first} to {last}, {i}, {j}], so it is a sum over these channels"

@@ -14,6 +14,7 @@ SHAPES = [
     ((4, 2, 3), (2, 1), "an axis added, another one stretched"),
     ((2, 3, 4), (1, 3, 1), "the first and the last axis stretched"),
     ((2, 1, 4), (1, 4), "an axis that has size 1 on both sides"),
+    ((1, 3, 4), (1, 1, 4), "one axis stretched, beside one of size 1 that was not"),
     ((0, 3), (3,), "an empty batch: the sum of no gradients is 0"),
 ]
 

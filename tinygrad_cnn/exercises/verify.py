@@ -83,15 +83,6 @@ def verify(exercise: Exercise, jobs: int = 2, pairs: bool = True) -> Proof:
     return proof
 
 
-def verify_all(exercises: Iterable[Exercise], told: Callable[[Proof], None] = lambda proof: None) -> list[Proof]:
-    """Try everything on several exercises; each proof is told as soon as it is made."""
-    proofs = []
-    for exercise in exercises:
-        proofs.append(verify(exercise))
-        told(proofs[-1])
-    return proofs
-
-
 def _slips(exercise: Exercise) -> Iterator[str]:
     """What is wrong with an exercise's own files, as far as that shows without a student."""
     known, toml, script = expected(exercise), exercise.folder / "exercise.toml", exercise.folder / "cases.py"

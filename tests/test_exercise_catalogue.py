@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -441,6 +442,7 @@ def test_values_travel():
     assert (got[8].parents[0] is got[9][0], [node.name for node in nodes]) == (True, ["c", "a", "b"])
     assert got[8].backward(1.0)[1].tolist() == [3.0, 4.0]
     assert wire.read(wire.write({1, 2})).type == "set"
+    assert wire.read(wire.write(NamedTuple("Pair", [("a", int), ("b", int)])(1, 2))) == (1, 2)
     assert wire.read(wire.write(np.array([None]))).type == "array of object"
     large = 2**70 + 1
     assert wire.read(wire.write((large, -large))) == (large, -large)

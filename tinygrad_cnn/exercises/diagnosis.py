@@ -106,13 +106,12 @@ def diagnose(
     where = _wrong(expected, task, wrong, got, right, names)
     if instead := _returned_instead(task, cases, got, right, names):
         return Finding("returned", *instead, "", (), _call(cases[wrong[0]], names))
-    if ids := expected.matches(function, got, pairs=False):
-        return _named(task, ids, where)
+    for pairs in (False, True):
+        if ids := expected.matches(function, got, pairs):
+            return _named(task, ids, where)
     if zeros := _all_zeros(task, [(got[i], right[i]) for i in wrong]):
         hint = "Is it ever filled? Look for a loop that is not entered, and for a name that is spelled in two ways."
         return Finding("value", f"{zeros} is 0 everywhere.", hint, "", (), where)
-    if ids := expected.matches(function, got, pairs=True):
-        return _named(task, ids, where)
     if order := _other_order(expected, task, got, right):
         return Finding("returned", *order, "", (), _call(cases[wrong[0]], names))
     if all(expected.is_right(task, *of, formats=False, tolerance=ROUNDING["float32"]) for of in zip(cases, got, right)):

@@ -262,6 +262,7 @@ def verify(ids: Sequence[str], catalogues: Sequence[Path], jobs: int) -> None:
     for exercise in exercises:
         proof = proved(exercise, jobs)
         pairs = f"pairs: {proof.pairs} named, {proof.hidden} hide one another, {proof.alike} look like several"
+        pairs += f", {proof.raised} raise" * bool(proof.raised)
         say(
             f"{'✗' if proof.problems else '✓'} {exercise.id:<{width}}  "
             f"{many(proof.mistakes, 'wrong version')} named; {pairs}",

@@ -119,8 +119,10 @@ class Writer:
             return {"$node": self._numbers[id(value)]}
         if isinstance(value, Random):
             return {"$random": value.seed}
-        if depth < 8 and kind in (list, tuple):
-            return {f"${kind.__name__}": [self.value(v, depth + 1) for v in value]}
+        if depth < 8 and kind is list:
+            return {"$list": [self.value(v, depth + 1) for v in value]}
+        if depth < 8 and isinstance(value, tuple):  # with or without names for its parts
+            return {"$tuple": [self.value(v, depth + 1) for v in tuple.__iter__(value)]}
         if depth < 8 and kind is dict:
             return {"$dict": [[self.value(k, depth + 1), self.value(v, depth + 1)] for k, v in value.items()]}
         text = ""

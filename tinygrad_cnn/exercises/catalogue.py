@@ -178,7 +178,7 @@ class Exercise:
 
     def text(self, function: str) -> str:
         """A function's solution."""
-        return sources.definition(self.tasks[function].solution, self.folder)[1]
+        return sources.definition(self.tasks[function].solution, self.folder)[0]
 
     def solution(self) -> str:
         """The text of a file that solves the exercise."""

@@ -115,11 +115,11 @@ def check(exercise: Exercise, file: Path, limits: Limits | None = None, seed: in
     known, again = expected(exercise, seed), expected(exercise, seed + 1)
     # the cases come first: they matter most if the time is up
     rounds = [
-        known.cases,
-        [Case(law.function, args) for law in known.laws for args in law.calls],
-        again.cases[::-1],  # other numbers, in another order: nothing is to be remembered between calls
+        known.calls,
+        known.law_calls,
+        again.calls[::-1],  # other numbers, in another order: nothing is to be remembered between calls
     ]
-    calls = [_call(case) for cases in rounds for case in cases]
+    calls = [call for of_round in rounds for call in of_round]
     report = run(file, list(exercise.tasks), calls, limits, exercise.allow)
     try:
         outcomes = [outcome(told) for told in report.outcomes]
@@ -127,8 +127,8 @@ def check(exercise: Exercise, file: Path, limits: Limits | None = None, seed: in
         report.problem = report.problem or Problem("garbage", "What came back from your program cannot be read.")
         outcomes = []
     rest = iter([*outcomes, *[None] * (len(calls) - len(outcomes))])
-    first, lawful, second = ([next(rest) for _ in cases] for cases in rounds)
-    cut = _cut_off(rounds, [*first, *lawful, *second], report, limits)
+    first, lawful, second = ([next(rest) for _ in of_round] for of_round in rounds)
+    cut = _cut_off(calls, [*first, *lawful, *second], report, limits)
     tried = _Tried(report, first, _broken_laws(known, lawful), second[::-1], cut)
     parts = tuple(_part(known, again, task, tried) for task in exercise.tasks.values())
     parts = tuple(_timed(exercise, part, file, limits, seed) for part in parts)
@@ -142,10 +142,6 @@ def check(exercise: Exercise, file: Path, limits: Limits | None = None, seed: in
         time.perf_counter() - started,
         tuple(report.notes),
     )
-
-
-def _call(case: Case) -> Call:
-    return Call(case.function, wire.write(case.args), case.kind)
 
 
 def _problem(problem: Problem | None) -> Finding | None:
@@ -186,15 +182,13 @@ class _Tried:
     cut: str
 
 
-def _cut_off(
-    rounds: Sequence[Sequence[Case]], outcomes: Sequence[Outcome | None], report: Report, limits: Limits
-) -> str:
+def _cut_off(calls: Sequence[Call], outcomes: Sequence[Outcome | None], report: Report, limits: Limits) -> str:
     """The function in which the program ended early; empty if it did not, or if it has worked until its time was up."""
     seconds = sum(o.seconds for o in outcomes if o)
     if report.problem is None or (report.problem.kind == "timeout" and seconds > limits.seconds / 2):
         return ""
-    called = [case.function for cases in rounds for case in cases]
-    return next((name for name, o in zip(called, outcomes) if o is None and report.functions.get(name) is not None), "")
+    lost = (call.function for call, o in zip(calls, outcomes) if o is None)
+    return next((name for name in lost if report.functions.get(name) is not None), "")
 
 
 def _part(known: Expected, again: Expected, task: Task, tried: _Tried) -> Part:
@@ -253,7 +247,8 @@ def _timed(exercise: Exercise, part: Part, file: Path, limits: Limits, seed: int
     case = exercise.speed(part.function, seed) if rival and part.passed else None
     if rival is None or case is None:
         return part
-    report = run(file, [part.function], [_call(case)] * 2, limits, exercise.allow)
+    call = Call(case.function, wire.write(case.args), case.kind)
+    report = run(file, [part.function], [call] * 2, limits, exercise.allow)
     seconds = [float(told["seconds"]) for told in report.outcomes if told and "returned" in told]
     if not seconds:
         return replace(part, remark=f"Correct; on a larger image it takes more than {limits.seconds:g} s.")

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_cnn.exercises.cases import Case
 from tinygrad_cnn.exercises.catalogue import SEED, Exercise, Task
-from tinygrad_cnn.exercises.sandbox import wire
+from tinygrad_cnn.exercises.sandbox import Call, wire
 from tinygrad_cnn.exercises.sources import CatalogueError
 
 ROUNDING = {"float32": (1e-4, 1e-5), "float16": (5e-2, 1e-2)}  # of numbers that are not float64
@@ -58,7 +58,15 @@ def outcome(told: dict[str, Any] | None) -> Outcome | None:
 
 
 class Expected:
-    """The right outcomes of an exercise's calls, and those of its wrong versions, computed once and when asked for."""
+    """The right outcomes of an exercise's calls, and those of its wrong versions, computed once and when asked for.
+
+    Attributes:
+        exercise: Whose.
+        cases: What its functions are tried with.
+        laws: What they obey.
+        calls: The cases, as they are sent.
+        law_calls: The calls of all laws, likewise.
+    """
 
     def __init__(self, exercise: Exercise, seed: int = SEED) -> None:
         self.exercise = exercise
@@ -67,7 +75,8 @@ class Expected:
         self._known: dict[tuple[int, str, tuple[str, ...]], Outcome] = {}
         self._gists: dict[int, Gist] = {}  # by the identity of the outcomes in _known
         self._parameters: dict[str, list[str]] = {}
-        self._written = [wire.write(case.args) for case in self.cases]
+        self.calls = [_call(case) for case in self.cases]
+        self.law_calls = [_call(Case(law.function, args)) for law in self.laws for args in law.calls]
 
     def of(self, function: str) -> list[Case]:
         """The cases of one function."""
@@ -81,7 +90,7 @@ class Expected:
                 if key not in self._known:
                     made = self.exercise.function(function, *mistakes)
                     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-                        told = outcome(wire.invoke(made, self._written[number], case.kind))
+                        told = outcome(wire.invoke(made, self.calls[number].message, case.kind))
                     assert told is not None
                     self._known[key] = told
                 yield self._known[key]
@@ -112,7 +121,7 @@ class Expected:
                 _near(gist, self._gist(task, o)) and (gist[2] or alike(task, case, a, o))  # no numbers: look at once
                 for gist, case, a, o in zip(gists, cases, got, self.outcomes(function, *ids))
             )
-            and all(alike(task, *compared) for compared in zip(cases, got, self.outcomes(function, *ids)))
+            and all(alike(task, *of) for of in zip(cases, got, self.outcomes(function, *ids)))
         ]
 
     def _alike_but_for_words(self, task: Task, case: Case, got: Outcome, want: Outcome) -> bool:
@@ -186,6 +195,10 @@ class Expected:
         if task.name not in self._parameters:
             self._parameters[task.name] = list(inspect.signature(self.exercise.function(task.name)).parameters)
         return self._parameters[task.name]
+
+
+def _call(case: Case) -> Call:
+    return Call(case.function, wire.write(case.args), case.kind)
 
 
 def _gist(o: Outcome, changed: Sequence[Any]) -> Gist:

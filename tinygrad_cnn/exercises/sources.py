@@ -48,8 +48,8 @@ def module_text(place: str, folder: Path) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=512)
-def definition(solution: str, folder: Path) -> tuple[ast.FunctionDef | ast.ClassDef, str, dict[str, str]]:
-    """A solution's syntax tree, its text, and the texts of what it uses of its own module, by name."""
+def definition(solution: str, folder: Path) -> tuple[str, dict[str, str]]:
+    """A solution's text, and the texts of what it uses of its own module, by name."""
     place, _, name = solution.partition(":")
     text, path = module_text(place, folder)
     parts: dict[str, ast.stmt] = {}
@@ -75,9 +75,7 @@ def definition(solution: str, folder: Path) -> tuple[ast.FunctionDef | ast.Class
                 used[found] = segment(text, parts[found])
                 waiting.append(found)
     ordered = {key: used[key] for key in parts if key in used}
-    tree = parts[name]
-    assert isinstance(tree, ast.FunctionDef | ast.ClassDef)
-    return tree, segment(text, tree), ordered
+    return segment(text, parts[name]), ordered
 
 
 def segment(text: str, node: ast.stmt) -> str:
@@ -115,7 +113,7 @@ def standalone(solutions: Mapping[str, str], folder: Path, changed: Mapping[str,
     used: dict[str, str] = {}
     texts: list[str] = []
     for name, solution in solutions.items():
-        _, text, helpers = definition(solution, folder)
+        text, helpers = definition(solution, folder)
         used |= helpers
         texts.append((changed or {}).get(name, text))
     return "\n\n".join([HEAD, *(v for k, v in used.items() if k not in solutions), *texts])
@@ -123,9 +121,7 @@ def standalone(solutions: Mapping[str, str], folder: Path, changed: Mapping[str,
 
 def compiled(text: str, name: str) -> Callable[..., Any]:
     """The function of this name that a text defines."""
-    import numpy as np
-
-    names: dict[str, Any] = {"__name__": "exercise", "namespace": lambda array: np, "Any": Any}
+    names: dict[str, Any] = {"__name__": "exercise"}
     exec(compile(text, f"<{name}>", "exec", dont_inherit=True), names)
     return names[name]
 

@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 
 import tinygrad_cnn
 from tinygrad_cnn import data, models
-from tinygrad_cnn.about import install
-from tinygrad_cnn.cli import app, console, doctor, recipes
+from tinygrad_cnn.cli import app, console, recipes
 from tinygrad_cnn.cli.console import many
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.viz import render
@@ -405,77 +404,6 @@ def test_graph_without_graphviz_says_what_to_do(call, tmp_path, monkeypatch, cap
     assert (tmp_path / "lenet5.dot").exists()
     assert "lenet5.dot" in result.stdout
     assert "pip install pygraphviz" in caplog.text
-
-
-def test_doctor_examines_everything(call):
-    result = call("doctor")
-    assert result.exit_code == 0
-    for word in (tinygrad_cnn.__version__, "python", "numpy", "BLAS", "threads", "GPU", "graph drawing", "data folder"):
-        assert word in result.stdout
-
-
-def test_doctor_says_what_is_missing(call, monkeypatch):
-    monkeypatch.setattr(doctor, "installed", lambda name: None)
-    monkeypatch.setattr(render, "renderers", list)
-    text = call("doctor").stdout
-    assert install("demo") in text
-    assert "to draw graphs" in text
-
-
-@pytest.mark.parametrize(
-    ("core", "flags", "advised"),
-    [
-        ("Haswell", doctor.AVX512, True),
-        ("SkylakeX", doctor.AVX512, False),
-        ("Haswell", {"avx2"}, False),
-        (None, doctor.AVX512, True),
-    ],
-)
-def test_doctor_notices_slow_blas_kernels(monkeypatch, core, flags, advised):
-    import threadpoolctl
-
-    library = {"user_api": "blas", "internal_api": "openblas", "version": "0.3", "architecture": core}
-    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: [library])
-    monkeypatch.setattr(doctor, "processor_flags", lambda: flags)
-    advice = [remedy for _, _, remedy in doctor.blas() if remedy]
-    assert bool(advice) == advised
-    assert all("OPENBLAS_CORETYPE=SkylakeX" in line for line in advice)
-
-
-def test_doctor_shows_the_gpu(monkeypatch):
-    from tinygrad_cnn import backends
-
-    class Gpu:
-        def memory(self):
-            return {"total": 8_000_000_000}
-
-    monkeypatch.setattr(backends, "cuda_problem", lambda: None)
-    monkeypatch.setattr(backends, "get", lambda device: Gpu())
-    ((_, text, _),) = doctor.gpu()
-    assert "--device cuda" in text
-    assert "total 8.0 GB" in text
-
-
-def test_doctor_lists_data_not_empty_folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("TINYGRAD_CNN_DATA", str(tmp_path))
-    (tmp_path / "cifar10" / "empty").mkdir(parents=True)
-    (tmp_path / "mnist").mkdir()
-    (tmp_path / "mnist" / ".train.gz.1-ab.part").write_text("half")
-    ((_, text, _),) = doctor.data_files()
-    assert "nothing downloaded yet" in text
-    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    (tmp_path / "MNIST" / "raw" / "labels").write_text("all")
-    ((_, text, _),) = doctor.data_files()
-    assert f"{tmp_path}: MNIST (" in text
-
-
-def test_doctor_without_a_known_blas_or_proc(monkeypatch):
-    import threadpoolctl
-
-    monkeypatch.setattr(threadpoolctl, "threadpool_info", list)
-    monkeypatch.setattr(doctor.Path, "read_text", lambda *args, **kwargs: (_ for _ in ()).throw(OSError()))
-    assert doctor.processor_flags() == set()
-    assert "does not know" in next(iter(doctor.blas()))[1]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "utf-8", "utf-16"])

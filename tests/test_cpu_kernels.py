@@ -5,6 +5,7 @@ A new kernel with a `cpu` version needs a generator of arguments in `GENERATORS`
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tinygrad_cnn import kernels
 from tinygrad_cnn.function import Needs
 from tinygrad_cnn.kernels import threads
 from tinygrad_cnn.kernels.cpu import blocks
+from tinygrad_cnn.kernels.cpu.layout import batch_last
 from tinygrad_cnn.random import philox
 from tinygrad_cnn.shapes import Window
 from tinygrad_cnn.textbook import conv as textbook
@@ -37,6 +39,8 @@ class Draw:
     def laid(self, array: np.ndarray) -> np.ndarray:
         """The same numbers, elsewhere in memory."""
         match self.layout:
+            case "batch innermost":  # as the fast kernels return images
+                return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 0, -1)), -1, 0)
             case "reversed axes":  # as after .T
                 return np.ascontiguousarray(array.T).T
             case "every second":  # as after x[..., ::2]
@@ -50,7 +54,7 @@ class Draw:
         return np.ascontiguousarray(array)
 
 
-LAYOUTS = ["contiguous", "reversed axes", "every second", "backwards", "repeated"]
+LAYOUTS = ["contiguous", "batch innermost", "reversed axes", "every second", "backwards", "repeated"]
 
 
 def generator(*names: str) -> Any:
@@ -76,6 +80,9 @@ CONVOLUTIONS: list[tuple[tuple[int, ...], int, tuple[int, ...], int, dict[str, A
     ((1, 3, 7, 6), 2, (3, 2), 1, {"stride": 2}),
     ((2, 1, 3, 2), 5, (3, 2), 1, {}),
     ((0, 3, 9, 7), 4, (2, 3), 1, {}),
+    ((17, 3, 9, 8), 4, (2, 3), 1, {"stride": (2, 1), "padding": 1}),  # enough samples to lie side by side
+    ((16, 32, 7, 6), 16, (3, 3), 1, {"padding": 1}),  # enough channels for fewer multiplications
+    ((16, 3, 13, 11), 16, (7, 7), 1, {"stride": 3, "padding": 3}),
     ((64, 3, 30, 28), 8, (5, 3), 1, {"padding": (2, 1)}),  # several blocks, and worth several threads
 ]
 LINES: list[tuple[tuple[int, ...], int, tuple[int, ...], int, dict[str, Any]]] = [
@@ -119,6 +126,50 @@ for _rank, _cases in ((1, LINES), (2, CONVOLUTIONS), (3, VOLUMES)):
     convolutions(_rank, _cases)
 
 
+# as CONVOLUTIONS, and the window that pools
+ROWS = [
+    ((17, 3, 9, 8), 4, (2, 3), 1, {}, Window((2, 2), (2, 2))),
+    ((18, 2, 8, 6), 4, (3, 2), 2, {"stride": (2, 1), "padding": (1, 2)}, Window((2, 2), (2, 2))),
+    ((33, 1, 12, 9), 6, (5, 5), 1, {"padding": 2}, Window((2, 2), (2, 2))),
+    ((5, 3, 9, 8), 4, (2, 3), 1, {}, Window((3, 3), (2, 2), (1, 1))),
+    ((0, 3, 9, 8), 4, (2, 3), 1, {}, Window((2, 2), (2, 2))),
+]
+
+
+def rows(way: str, pooled: bool, draw: Draw) -> Iterator[Any]:
+    for (N, C, *sizes), K, kernel, groups, rest, pool in ROWS:
+        window = Window(kernel, **rest)
+        x, weight = draw(N, C, *sizes, ties=pooled), draw(K, C // groups, *kernel, ties=pooled)
+        settings = {"window": window, "groups": groups} | ({"pool": pool} if pooled else {})
+        if way == "forward":
+            for bias in (draw(K, ties=pooled), None):
+                yield (x, weight, bias), settings
+            continue
+        out = window.outs(sizes)
+        dy = draw(N, K, *(pool.outs(out) if pooled else out))
+        kept = np.maximum(draw(*dy.shape), 0)
+        if pooled:
+            kept = draw.laid(draw.draw.choice([*range(len(pool)), 255], dy.shape).astype(np.uint8))
+        for flags in ((True, True, True), (False, True, False), (True, False, False)):
+            yield (dy, kept, x, weight), settings | {"needs": needs(*flags)}
+
+
+for _way in ("forward", "backward"):
+    GENERATORS[f"conv2d_relu_{_way}"] = functools.partial(rows, _way, False)
+    GENERATORS[f"conv2d_relu_max_pool2d_{_way}"] = functools.partial(rows, _way, True)
+
+
+@generator("linear_relu_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    yield from GENERATORS["linear_forward"](draw)
+
+
+@generator("linear_relu_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for (dy, x, weight), rest in GENERATORS["linear_backward"](draw):
+        yield (dy, np.maximum(draw(*dy.shape), 0), x, weight), rest
+
+
 # leading sizes of x, F, D
 LINEAR = [((3,), 5, 2), ((1,), 4, 3), ((2, 3), 5, 4), ((0,), 3, 2), ((7, 1), 1, 6), ((128,), 400, 120)]
 
@@ -151,8 +202,13 @@ POOLS: list[tuple[tuple[int, ...], Window]] = [
     ((4, 3, 9), Window((3,), (2,), (1,))),
     ((2, 3, 300), Window((300,), (300,))),  # more taps than fit into a byte
     ((2, 3, 4, 5, 3), Window((2, 3, 2), (1, 2, 2), (1, 1, 0), 1, True)),
-    ((64, 6, 28, 24), Window((2, 2), (2, 2))),
-    ((48, 6, 25, 24), Window((3, 3), (2, 2), (1, 1))),
+    ((17, 2, 8, 8), Window((3, 3), (2, 2))),
+    ((3, 2, 16, 16), Window((3, 3), (2, 2))),  # images of 1 KB, 2 KB in double precision
+    ((9, 2, 16, 32), Window((2, 2), (2, 2))),
+    ((2, 2, 7, 9), Window((1, 1), (2, 3))),  # picks pixels
+    ((2, 2, 5, 6), Window((3, 1), (1, 2), (1, 0))),
+    ((33, 6, 14, 12), Window((2, 2), (2, 2))),
+    ((24, 6, 25, 24), Window((3, 3), (2, 2), (1, 1))),
 ]
 DILATED: list[tuple[tuple[int, ...], Window]] = [
     ((2, 3, 9, 8), Window((2, 2), (1, 2), 0, (3, 2))),
@@ -180,7 +236,8 @@ for _rank in "123":
             for ties in (False, True):
                 yield (draw(*shape, ties=ties), window), {}
             lowest = draw(*shape)
-            yield (draw.laid(np.full_like(lowest, -np.inf)), window), {}
+            for value in (-np.inf, np.inf, 0.0):
+                yield (draw.laid(np.full_like(lowest, value)), window), {}
             holes = lowest.copy()
             holes[..., ::3] = -np.inf
             yield (draw.laid(holes), window), {}
@@ -195,10 +252,14 @@ for _rank in "123":
             y, index = forward(draw(*shape, ties=True), window)
             dy = draw(*y.shape)
             yield (dy, index, shape, window), {}
+            yield (dy, draw.laid(index), shape, window), {}
             if dy.size:
                 dy = dy.copy()
-                dy[:1, :1, ..., 0] = np.inf
-                yield (draw.laid(dy), index, shape, window), {}
+                dy[:1, :1, ..., 0], dy[-1, -1, ..., -1] = np.inf, np.nan
+                yield (draw.laid(dy), draw.laid(index), shape, window), {}
+                beyond = index.copy()
+                beyond[..., 0] = len(window) if len(window) < 256 else -1  # of no tap
+                yield (dy, beyond, shape, window), {}
 
     @generator(f"avg_pool{_rank}d_forward")
     def _(draw: Draw, rank: str = _rank) -> Iterator[Any]:
@@ -232,26 +293,96 @@ for _rank in "123":
                 yield (draw(*y.shape), values, draw.laid(y), window, p, scale), {}
 
 
-@generator("relu_forward")
-def _(draw: Draw) -> Iterator[Any]:
-    for shape in ((3, 4, 5, 6), (2, 7), (5,), (1, 3), (0, 4), (70, 6, 28, 29)):
-        yield (draw(*shape, ties=True),), {}
+# the last is several blocks
+ELEMENTWISE = [(3, 4, 5, 6), (2, 7), (5,), (1, 3), (0, 4), (9, 5, 8, 7)]
+
+
+def numbers(draw: Draw) -> Iterator[np.ndarray]:
+    """Arrays for functions of each element: of many equal numbers, and with ∞, NaN and zeros of both signs."""
+    for shape in ELEMENTWISE:
+        yield draw(*shape, ties=True)
         special = draw(*shape)
         if special.size > 4:
-            special = special.copy()
-            special.reshape(-1)[:4] = np.nan, np.inf, -np.inf, -0.0
-            yield (draw.laid(special),), {}
+            special = special.copy() * 3
+            special.reshape(-1)[:5] = np.nan, np.inf, -np.inf, -0.0, 0.0
+            yield draw.laid(special)
 
 
-@generator("relu_backward")
+@generator("relu_forward", "sigmoid_forward", "silu_forward", "tanh_forward")
 def _(draw: Draw) -> Iterator[Any]:
-    for shape in ((3, 4, 5, 6), (2, 7), (5,), (1, 3), (0, 4), (70, 6, 28, 29)):
-        dy = draw(*shape)
-        yield (dy, draw(*shape) > 0), {}
-        if dy.size > 4:
-            dy = dy.copy()
-            dy.reshape(-1)[:4] = np.nan, np.inf, -np.inf, -0.0
-            yield (draw.laid(dy), draw(*shape) > 0), {}
+    for x in numbers(draw):
+        yield (x,), {}
+
+
+@generator("relu_backward", "hardtanh_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for dy in numbers(draw):
+        yield (dy, draw(*dy.shape) > 0), {}
+        yield (dy, np.ascontiguousarray(draw(*dy.shape)) > 0), {}  # the mask lies elsewhere
+
+
+@generator("leaky_relu_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for slope in (0.01, 1.0):
+            yield (x, slope), {}
+        yield (x, -0.5), {}
+
+
+@generator("leaky_relu_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for (dy, mask), _ in GENERATORS["relu_backward"](draw):
+        for slope in (0.0, 0.01):
+            yield (dy, mask, slope), {}
+
+
+@generator("hardtanh_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        yield (x, -1, 1), {}
+        yield (x, 0.5, 6.0), {}
+
+
+@generator("elu_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for alpha, scale in ((1.0, 1.0), (1.6, 1.1), (0.0, 1.0), (-2.0, 1.0)):
+            yield (x, alpha, scale), {}
+
+
+@generator("softplus_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for beta, threshold in ((1.0, 20.0), (2.0, 1.5), (0.5, np.inf), (1.0, -1.0)):
+            yield (x, beta, threshold), {}
+
+
+@generator("elu_backward", "softplus_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for first, second in ((1.0, 1.0), (2.0, 1.5)):
+            yield (draw(*x.shape), x, first, second), {}
+            yield (np.ascontiguousarray(draw(*x.shape)), x, first, second), {}
+
+
+@generator("sigmoid_backward", "tanh_backward", "silu_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        yield (draw(*x.shape), x), {}
+
+
+@generator("gelu_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for approximate in ("none", "tanh"):
+            yield (draw.laid(np.where(x == -np.inf, -12, x).astype(x.dtype)), approximate), {}
+
+
+@generator("gelu_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for approximate in ("none", "tanh"):
+            yield (draw(*x.shape), draw.laid(np.where(np.isinf(x), -12, x).astype(x.dtype)), approximate), {}
 
 
 NORMS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
@@ -263,6 +394,12 @@ NORMS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
     ((0, 3, 4), (2,), (1, 3, 1)),
     ((16, 6, 150), (0, 2), (1, 6, 1)),  # several blocks
     ((40, 3, 150), (2,), (1, 3, 1)),
+    ((12, 5, 1), (0, 2), (1, 5, 1)),  # features, no images
+    ((3, 2, 520), (0, 2), (1, 2, 1)),  # runs that are long, and lie apart
+    ((7, 2, 3, 1), (2, 3), (1, 2, 3, 1)),  # groups of features: each number has its weight, but not in all samples
+    ((17, 2, 3, 8), (2, 3), (1, 2, 3, 1)),
+    ((1, 6), (1,), (1, 6)),
+    ((50, 33), (1,), (1, 33)),
 ]
 
 
@@ -284,9 +421,10 @@ def _(draw: Draw) -> Iterator[Any]:
         for flags in ((True, True, True), (False, True), (True, False), (False, False, True)):
             yield (dy, x, mean, inverse_std, weight, axes, beside, needs(*flags)), {}
         yield (dy, x, mean, inverse_std, None, axes, beside, needs(True, False, True)), {}
+        yield (np.ascontiguousarray(dy), x, mean, inverse_std, weight, axes, beside, needs(True, True, True)), {}
 
 
-RESPONSES = [(5, 7), (4, 6), (1, 3), (2, 1), (9, 3)]
+RESPONSES = [(5, 7), (4, 6), (1, 3), (2, 1), (9, 3), (3, 5), (6, 9)]
 
 
 @generator("local_response_norm_forward")
@@ -313,15 +451,127 @@ def _(draw: Draw) -> Iterator[Any]:
             yield (x, p, 12345, 3), {}
 
 
+@generator("dropout_forward", "dropout_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for x in numbers(draw):
+        for p in (0.0, 0.3, 1.0):
+            yield (x, p, 12345, 3), {}
+    yield (draw(7, 3, 41), 0.5, 2**64 - 2, 2**63), {}
+
+
+@generator("class_targets")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape in ((6,), (1,), (0,), (3, 4)):
+        target = draw.laid(draw.draw.integers(0, 5, shape))
+        for smoothing in (0.0, 0.3):
+            yield (target, 5, None, -100, smoothing, draw.dtype), {}
+            yield (target.astype(np.uint8), 5, None, -100, smoothing, draw.dtype), {}
+        yield (target, 5, draw(5), -100, 0.3, draw.dtype), {}
+        yield (target, 5, None, 2, 0.3, draw.dtype), {}
+    for wrong in (-100, -1, 5, 2**40):
+        yield (np.array([1, wrong, 4]), 5, None, -100, 0.3, draw.dtype), {}
+
+
+@generator("cross_entropy_forward")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape in ((7, 5), (1, 3), (4, 1), (0, 3), (3, 4, 2)):
+        logits, target = draw(*shape), draw(*shape)
+        yield (logits, target), {}
+        yield (draw.laid(logits * 1e4), target), {}
+        impossible = logits.copy()
+        impossible[:, :1] = -np.inf
+        yield (draw.laid(impossible), draw.laid(np.where(np.isinf(impossible), 0, target).astype(draw.dtype))), {}
+
+
+@generator("cross_entropy_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for (logits, target), _ in GENERATORS["cross_entropy_forward"](draw):
+        loss, log_probabilities = run("cross_entropy_forward", "reference", (logits, target), {})
+        yield (draw(*loss.shape), draw.laid(log_probabilities), target), {}
+
+
+def belongings(draw: Draw, several: int) -> Iterator[list[np.ndarray]]:
+    """A parameter and what an optimizer has beside it: of less than a block, and of more."""
+    if draw.layout == "repeated":  # nobody writes into such memory
+        draw = Draw(draw.dtype.name, "contiguous")
+    for shape in ((2, 3), (0,), (5, 7, 9), (4, 3, 8, 5)):
+        yield [draw(*shape) for _ in range(2)] + [draw.laid(abs(draw(*shape))) for _ in range(several)]
+
+
+@generator("sgd_step")
+def _(draw: Draw) -> Iterator[Any]:
+    for w, dw, velocity in belongings(draw, 1):
+        for decay in (0.0, 0.1):
+            yield (w, dw, None), {"lr": 0.1, "weight_decay": decay}
+            for rest in ({}, {"dampening": 0.3}, {"nesterov": True}):
+                yield (w, dw, velocity), {"lr": 0.1, "momentum": 0.9, "weight_decay": decay, **rest}
+        yield (w, np.ascontiguousarray(dw), velocity), {"lr": 0.1, "momentum": 0.9}
+        yield (w, dw, np.ascontiguousarray(velocity)), {"lr": 0.1, "momentum": 0.9}
+        yield (w, dw), {"velocity": velocity, "lr": 0.1, "momentum": 0.9}
+
+
+@generator("adam_step")
+def _(draw: Draw) -> Iterator[Any]:
+    numbers = {"step": 3, "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6}
+    for w, dw, m, v, v_max in belongings(draw, 3):
+        for largest in (None, v_max):
+            for rest in ({}, {"weight_decay": 0.1}, {"weight_decay": 0.1, "decoupled": True}):
+                yield (w, dw, m, v, largest), {**numbers, **rest}
+
+
+@generator("rmsprop_step")
+def _(draw: Draw) -> Iterator[Any]:
+    numbers = {"lr": 0.1, "alpha": 0.9, "eps": 1e-3}
+    for w, dw, v, velocity, mean in belongings(draw, 3):
+        for u in (None, velocity):
+            for middle in (None, draw.laid(mean / 100)):
+                yield (w, dw, draw.laid(v + 1), u, middle), {**numbers, "momentum": 0.5, "weight_decay": 0.1}
+
+
+RESIZED: list[tuple[tuple[int, ...], tuple[int, ...], tuple[float | None, ...]]] = [
+    ((2, 3, 4), (8,), (None,)),
+    ((3, 2, 5), (7,), (1.5,)),
+    ((2, 3, 4, 5), (8, 15), (None, 3.0)),
+    ((2, 1, 7, 5), (3, 9), (None, None)),  # one axis smaller, one larger
+    ((1, 2, 1, 6), (4, 1), (None, None)),
+    ((2, 3, 2, 3, 4), (3, 6, 5), (None, 2.0, None)),
+    ((0, 3, 4), (6,), (None,)),
+]
+
+
+@generator("interpolate_backward")
+def _(draw: Draw) -> Iterator[Any]:
+    for shape, size, scales in RESIZED:
+        dy = draw(*shape[:2], *size)
+        for linear, aligned in ((False, False), (True, False), (True, True)):
+            yield (dy, shape, scales, linear, aligned), {}
+
+
 def test_every_fast_kernel_has_a_generator():
     assert FAST
     assert set(FAST) <= set(GENERATORS), "write a generator of arguments for the new kernel, above"
 
 
 def run(name: str, kernel_set: str, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    kernel = kernels.get(name)
+    changing = kernel.implementations["reference"].__annotations__["return"] == "None"
+    if changing:  # in place: what is changed are twins of the arguments, and they are the result
+        args = [twin(a) for a in args]
+        kwargs = {key: twin(a) for key, a in kwargs.items()}
     with np.errstate(all="ignore"):
-        result = kernels.get(name).implementations[kernel_set](*args, **kwargs)
+        result = (kernel.implementations[kernel_set] if kernel_set else kernel)(*args, **kwargs)
+    if changing and result is None:
+        result = tuple(a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray))
     return result if isinstance(result, tuple) else (result,)
+
+
+def twin(a: Any) -> Any:
+    """A copy of an array that lies in memory as the array does, gaps and all."""
+    if not isinstance(a, np.ndarray):
+        return a
+    if a.base is None or min(a.strides, default=0) < 0:
+        return a.copy()
+    return np.ndarray(a.shape, a.dtype, a.base.copy().data, 0, a.strides)
 
 
 @pytest.fixture
@@ -396,9 +646,7 @@ def test_half_precision(name, eager):
     for args, kwargs in GENERATORS[name](Draw("float16", "contiguous")):
         if sum(a.size for a in args if isinstance(a, np.ndarray)) > 20_000:
             continue
-        with np.errstate(all="ignore"):
-            result = kernels.get(name)(*args, **kwargs)
-        same(result if isinstance(result, tuple) else (result,), run(name, "reference", args, kwargs), "float16")
+        same(run(name, "", args, kwargs), run(name, "reference", args, kwargs), "float16")
 
 
 def test_results_are_arrays_of_their_own():
@@ -410,6 +658,125 @@ def test_results_are_arrays_of_their_own():
             given = [a for a in args if isinstance(a, np.ndarray)]
             for i, a in enumerate(arrays):
                 assert not any(np.shares_memory(a, b) for b in (*arrays[:i], *given)), name
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name in FAST if name.startswith(("max_pool", "avg_pool"))])
+def test_pooling_is_exact(name, dtype, layout, number_of_threads, eager):
+    """The same bits as the readable kernel: the first of equals wins, and sums are added in the order of the taps."""
+    number_of_threads(2)
+    for args, kwargs in GENERATORS[name](Draw(dtype, layout)):
+        fast = run(name, "cpu", args, kwargs)
+        if fast[0] is not NotImplemented:
+            for a, b in zip(fast, run(name, "reference", args, kwargs), strict=True):
+                assert np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("window", [Window((2, 2), (2, 2)), Window((3, 3), (2, 2))])
+def test_infinite_gradients_are_no_exception(window):
+    """They reach the winner and nobody else, without help of the reference."""
+    x = np.arange(2 * 3 * 7 * 7, dtype=np.float32).reshape(2, 3, 7, 7)  # the last pixel of each window wins
+    _, index = kernels.max_pool2d_forward(x, window)
+    dy = np.full(index.shape, np.inf, np.float32)
+    (dx,) = run("max_pool2d_backward", "cpu", (dy, index, x.shape, window), {})
+    assert set(dx.ravel().tolist()) == {0.0, np.inf}
+    assert np.isinf(dx).sum() == dy.size
+
+
+@pytest.mark.parametrize(("size", "step"), [(2, 2), (3, 2), (3, 1)])
+@pytest.mark.parametrize("innermost", [False, True])
+def test_images_keep_their_order(size, step, innermost, number_of_threads, eager):
+    """Pooling and normalisation return images, numbers of taps and gradients in the order of x."""
+    number_of_threads(2)
+    draw = Draw("float32", "batch innermost" if innermost else "contiguous")
+    x, window = draw(17, 4, 9, 8), Window((size, size), (step, step))
+    dy, weight = draw(17, 4, *window.out(9, 8)), draw(1, 4, 1)
+    with np.errstate(all="ignore"):
+        y, index = kernels.max_pool2d_forward(x, window)
+        mean = kernels.avg_pool2d_forward(x, window, size**2)
+        dx = kernels.max_pool2d_backward(np.ascontiguousarray(dy), index, x.shape, window)
+        results = [y, index, mean, dx, kernels.avg_pool2d_backward(dy, x.shape, window, size**2)]
+        norm = kernels.lp_pool2d_forward(x, window, 2.0, 1)
+        results += [norm, kernels.lp_pool2d_backward(np.ascontiguousarray(dy), x, norm, window, 2.0, 1)]
+        settings = 5, 1e-3, 0.75, 2.0
+        results.append(kernels.local_response_norm_forward(x, *settings))
+        results.append(kernels.local_response_norm_backward(np.ascontiguousarray(x), x, *settings))
+        for seen, axes, beside in (
+            (x.reshape(17, 4, 72), (0, 2), (1, 4, 1)),
+            (x.reshape(17, 4, 72), (2,), (1, 4, 1)),
+            (x.reshape(17, 2, 2, 72), (2, 3), (1, 2, 2, 1)),
+            (x.reshape(17, 288), (1,), (1, 288)),
+        ):
+            scale = np.resize(weight, beside).astype(np.float32)
+            out, means, inverse_std, _ = kernels.normalise_forward(seen, scale, scale, axes, 1e-5)
+            arrived = np.ascontiguousarray(seen)
+            wanted = needs(True, True, True)
+            back = kernels.normalise_backward(arrived, seen, means, inverse_std, scale, axes, beside, wanted)
+            results += [a.reshape(x.shape) for a in (out, back[0])]
+    for result in results:
+        assert batch_last(result) == innermost
+        assert result.flags.c_contiguous != innermost
+
+
+def test_numpys_buffer_is_given_back(number_of_threads, eager):
+    """The kernels work with a shorter one, also where they give up."""
+    number_of_threads(2)
+    size = np.getbufsize()
+    images = Draw("float32", "contiguous")(4, 3, 8, 8)
+    for name in ("max_pool2d_forward", "avg_pool2d_forward"):
+        for x in (images, np.full_like(images, np.nan)):
+            run(name, "cpu", (x, Window((2, 2), (2, 2)), *(4,) * (name[0] == "a")), {})
+            assert np.getbufsize() == size
+
+
+ALONG_THE_MEMORY = ["dropout_forward", "dropout_backward"] + [
+    name for name in FAST if kernels.get(name).implementations["cpu"].__module__.endswith(".activations")
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:3])
+@pytest.mark.parametrize("name", ALONG_THE_MEMORY)
+def test_results_lie_as_the_input_does(name, layout, eager):
+    """Also where the gradient that arrives lies otherwise, in blocks and whole."""
+    for args, kwargs in GENERATORS[name](Draw("float32", layout)):
+        *_, like = [a for a in args if isinstance(a, np.ndarray)]  # in backward what was kept of the input
+        results = run(name, "cpu", args, kwargs)
+        if like.ndim == 4 and like.size and results[0] is not NotImplemented:
+            for result in results:
+                assert [s // result.itemsize for s in result.strides] == [s // like.itemsize for s in like.strides]
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "rmsprop"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_optimizer_takes_the_references_steps_to_the_last_bit(kind, dtype, number_of_threads):
+    """Several steps of a parameter of several blocks, the last one shorter; with one and with two threads."""
+    numbers: dict[str, Any] = {
+        "sgd": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1},
+        "adam": {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6},
+        "rmsprop": {"lr": 0.1, "alpha": 0.9, "eps": 1e-6},
+    }[kind]
+    gradients = np.random.default_rng(3).normal(size=(3, 251, 603)).astype(dtype)
+    ends = []
+    for kernel_set, n in (("reference", 1), ("cpu", 1), ("cpu", 2)):
+        number_of_threads(n)
+        w, *memory = np.zeros((2 + (kind == "adam"), 251, 603), dtype)
+        for step, dw in enumerate(gradients, start=1):
+            count = {"step": step} if kind == "adam" else {}
+            kernels.get(f"{kind}_step").implementations[kernel_set](w, dw, *memory, **numbers, **count)
+        ends.append((w, *memory))
+    for others in ends[1:]:
+        for a, b in zip(ends[0], others):
+            np.testing.assert_array_equal(a, b)
+            assert a.any()
+
+
+def test_gelu_where_nothing_is_left(eager):
+    """The share of the normal distribution below −12, say, has digits of its own; below −40 there is nothing."""
+    x = np.array([-np.inf, -100, -12, 12, 100, np.inf], np.float32)
+    y = kernels.gelu_forward(x, "none")
+    np.testing.assert_allclose(y, [0, 0, -12 * 1.7765e-33, 12, 100, np.inf], rtol=1e-4)
+    np.testing.assert_allclose(kernels.gelu_backward(np.ones_like(x), x, "none"), [0, 0, 0, 1, 1, 1], atol=1e-6)
 
 
 def by_textbook(way: Any, x: Any, weight: Any, bias: Any, window: Window, groups: int) -> Any:

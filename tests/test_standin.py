@@ -16,7 +16,9 @@ import tinygrad_cnn as tcnn
 from tinygrad_cnn import autograd, backends, creation, kernels, ops
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.function import Function
+from tinygrad_cnn.ops.row import Row
 from tinygrad_cnn.random import Generator
+from tinygrad_cnn.shapes import Window
 
 # device 1 while 0 is the current one: memory that is made on the wrong GPU is noticed, too
 DEVICE = "standin:1"
@@ -440,6 +442,17 @@ case("F.matmul", lambda x, y: F.matmul(x, y), "f:3,4", "f:4,2")
 case("F.sort", lambda x: F.sort(x), "d:3,4")
 case("F.topk", lambda x: F.topk(x, 2), "d:3,4")
 
+
+# Rows of operations, as `nn.Sequential` applies them
+def row(*members: Callable[[], Function]) -> Callable[..., Any]:
+    return lambda *tensors: tcnn.apply(Row(tuple(member() for member in members)), *tensors)
+
+
+_pool = functools.partial(ops.MaxPool, Window((3, 3), (2, 2), (1, 1)))
+case("Row linear", row(ops.Linear, ops.ReLU), "f:4,5", "f:3,5", "f:3")
+case("Row conv", row(functools.partial(ops.Conv2d, stride=2, padding=1), ops.ReLU), "f:2,3,6,5", "f:4,3,3,2")
+case("Row pool", row(functools.partial(ops.Conv2d, groups=2), ops.ReLU, _pool), "f:2,4,7,8", "f:6,2,3,2", "f:6")
+
 # New tensors
 for _name, _call in {
     "full": lambda device: creation.full((2, 3), 7, device=device),
@@ -570,7 +583,7 @@ def test_every_method_and_function_has_a_case():
         if name not in NOT_COMPUTING
     }
     wanted |= {f"F.{name}" for name in F.__all__}
-    wanted |= {f"creation.{name}" for name in _public(creation)}
+    wanted |= {"Row"} | {f"creation.{name}" for name in _public(creation)}
     assert wanted == tried
 
 

@@ -1,39 +1,54 @@
 """The thread pool: every item once, errors raised here, no deadlock, the BLAS library's threads given back."""
 
 import os
+import signal
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 import tinygrad_cnn as tcnn
 from tinygrad_cnn.kernels import threads
-from tinygrad_cnn.kernels.threads import Blas, Pool, Worker, split
+from tinygrad_cnn.kernels.threads import Blas, Library, Pool, Worker, split
 
 WORTH_IT = 1.0  # seconds, as the caller guesses
 
 
 class FakeLibrary:
-    """A BLAS library as threadpoolctl shows it."""
+    """A BLAS library that counts; with one number for the process, or one for each thread."""
 
-    def __init__(self, n=4):
-        self.num_threads = n
+    def __init__(self, n=4, per_thread=False):
+        self.n, self.per_thread, self.numbers = n, per_thread, {}
 
-    def get_num_threads(self):
+    @property
+    def who(self):
+        return threading.get_ident() if self.per_thread else None
+
+    @property
+    def num_threads(self):
+        return self.numbers.get(self.who, self.n)
+
+    def get(self):
         return self.num_threads
 
-    def set_num_threads(self, n):
-        self.num_threads = n
+    def set(self, n):
+        self.numbers[self.who] = n
 
 
 def pool_with(*libraries, size=3):
     pool = Pool()
     pool.blas._libraries = list(libraries)
-    pool.blas.__dict__["controllable"] = bool(libraries)
     pool.size = size
     return pool
+
+
+def taken(parts):
+    """Work that waits until each part has a thread of its own: quick parts would all be done by the caller."""
+    together = threading.Barrier(parts)
+    return lambda: together.wait(10)
 
 
 @pytest.fixture
@@ -85,9 +100,10 @@ def test_little_work_stays_here(library):
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_errors_of_workers_are_raised_here(library, failing):
-    finished = []
+    finished, together = [], taken(3)
 
     def work(part, first, last):
+        together()
         if part == failing:
             raise KeyError(f"part {part}")
         time.sleep(0.02)
@@ -101,23 +117,181 @@ def test_errors_of_workers_are_raised_here(library, failing):
 
 
 def test_of_several_errors_the_first_part_counts(library):
+    together = taken(3)
+
     def work(part, first, last):
+        together()
         if part:
             time.sleep(0.02 * (3 - part))
             raise KeyError(f"part {part}")
 
     with pytest.raises(KeyError, match="part 1"):
         split(3, work, WORTH_IT)
+    with pytest.raises(KeyError, match="part 0"):  # whoever does the parts
+        split(3, lambda part, *rest: (_ for _ in ()).throw(KeyError(f"part {part}")), WORTH_IT)
 
 
 def test_a_split_inside_a_worker_does_not_wait_for_workers(library):
-    inner = {}
+    inner, together = {}, taken(3)
 
     def work(part, first, last):
+        together()
         inner[part] = split(5, lambda *part: None, WORTH_IT)
 
     split(3, work, WORTH_IT)
     assert inner == {0: 3, 1: 1, 2: 1}  # part 0 runs in this thread, which may split again
+
+
+def test_parts_that_nobody_has_begun_are_done_here(library):
+    """Workers that are busy, or have not woken up, cost no waiting."""
+    together, busy, leave = taken(3), threading.Event(), threading.Event()
+
+    def other():
+        split(3, lambda *part: (together(), busy.set(), leave.wait(10)), WORTH_IT)
+
+    user = threading.Thread(target=other)
+    user.start()
+    assert busy.wait(10)
+    try:
+        seen, array = {}, np.zeros(3)
+        gone = weakref.ref(array)
+        assert split(3, lambda part, *rest, array=array: seen.update({part: threading.current_thread()}), WORTH_IT) == 3
+        assert seen == dict.fromkeys(range(3), threading.current_thread())
+        del array
+        assert gone() is None  # busy workers have been handed parts, but not what they work on
+        assert not leave.is_set()
+    finally:
+        leave.set()
+        user.join(10)
+    assert not user.is_alive()
+    done = []
+    split(3, lambda part, *rest: done.append(part), WORTH_IT)  # the workers go on, and do no part a second time
+    assert sorted(done) == [0, 1, 2]
+
+
+def test_without_threads_from_the_system_all_is_done_here(library, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Worker, "start", refuse)
+    seen = []
+    assert split(3, lambda *part: seen.append(part), WORTH_IT) == 3
+    assert sorted(seen) == [(0, 0, 1), (1, 1, 2), (2, 2, 3)]
+    assert library.num_threads == 4
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_in_a_part_waits_for_workers_and_drops_what_nobody_has_begun(library):
+    written, begun = [], threading.Event()
+
+    def work(part, first, last):
+        if part == 0:
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+        begun.set()
+        time.sleep(0.05)
+        written.append(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        split(3, work, WORTH_IT)
+    at_the_end = list(written)
+    assert at_the_end  # whoever had begun has finished
+    time.sleep(0.1)
+    assert written == at_the_end
+    assert library.num_threads == 4
+    assert split(3, lambda *part: None, WORTH_IT) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself")
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="signals arrive in the main thread only"
+)
+def test_ctrl_c_at_any_moment(library):
+    """Signals in the midst of splits: they arrive, nobody writes afterwards, the limit is lifted, the pool works."""
+    writing = set()
+
+    def work(part, first, last):
+        writing.add(part)
+        np.sqrt(np.ones(20_000))
+        writing.discard(part)
+
+    split(3, work, WORTH_IT)
+    draw, arrived = np.random.default_rng(0), 0
+    for delay in draw.uniform(0, 4e-3, 60):
+        timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            timer.start()
+            while True:
+                split(3, work, WORTH_IT)
+        except KeyboardInterrupt:
+            arrived += 1
+        writing.discard(0)  # this thread's own part was cut short, perhaps others that it did
+        others = {part for part in writing if part}
+        time.sleep(0.002)
+        assert others == {part for part in writing if part}, "a worker still writes"
+        writing.clear()
+        assert library.num_threads == 4
+        assert not threads._pool.blas._users
+    assert arrived == 60
+    assert split(3, work, WORTH_IT) == 3
+    assert len(threads._pool._workers) == 2
+
+
+def test_a_second_ctrl_c_while_waiting_for_workers(library, monkeypatch):
+    """The wait goes on: else a worker would write into arrays that have a new owner."""
+    task_news, interrupts = threads.queue.SimpleQueue, iter([KeyboardInterrupt, KeyboardInterrupt])
+
+    class News:
+        def __init__(self):
+            self.queue = task_news()
+            self.put = self.queue.put
+
+        def get(self):
+            if (error := next(interrupts, None)) is not None:
+                raise error
+            return self.queue.get()
+
+    begun, finished = threading.Event(), []
+
+    def work(part, first, last):
+        if part == 0:
+            assert begun.wait(10)
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        begun.set()
+        time.sleep(0.05)
+        finished.append(part)
+
+    split(3, lambda *part: None, WORTH_IT)  # workers have queues of their own
+    task = threads.Task(lambda part: work(part, part, part + 1), 2)
+    task.news = News()
+    with pytest.raises(KeyboardInterrupt):
+        task.lead(threads._pool.workers(1))
+    assert finished == [1]
+
+
+@pytest.mark.parametrize(("interrupts", "left"), [(1, 6), (2, 1)])
+def test_an_interrupt_while_the_limit_is_lifted_does_not_lose_the_number(interrupts, left):
+    class Interrupted(FakeLibrary):
+        def set(self, n):
+            nonlocal interrupts
+            if n != 1 and interrupts:
+                interrupts -= 1
+                raise KeyboardInterrupt
+            super().set(n)
+
+    library = Interrupted(6)
+    blas = pool_with(library).blas
+    with pytest.raises(KeyboardInterrupt):
+        blas.alone(lambda: None)
+    assert library.num_threads == left
+    blas.alone(lambda: None)  # at the latest the next call lifts it
+    assert library.num_threads == 6
+
+
+# Two at once
 
 
 def test_several_threads_may_split_at_once(library):
@@ -148,7 +322,6 @@ def test_several_threads_may_split_at_once(library):
 def test_workers_let_go_of_their_last_job(library):
     """Else the arrays of one batch would live until the next."""
     import gc
-    import weakref
 
     class Thing:
         pass
@@ -163,6 +336,38 @@ def test_workers_let_go_of_their_last_job(library):
         time.sleep(0.01)
         gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_an_error_does_not_keep_the_arrays_of_its_task(library, failing):
+    """Without the help of the garbage collector."""
+    import gc
+
+    class Thing:
+        pass
+
+    def failed():
+        thing, together = Thing(), taken(3)
+
+        def work(part, first, last, thing=thing):
+            together()
+            if part == failing:
+                raise KeyError(part)
+
+        with pytest.raises(KeyError):
+            split(3, work, WORTH_IT)
+        return weakref.ref(thing)
+
+    gc.disable()
+    try:
+        gone = failed()
+        for _ in range(100):
+            if gone() is None:
+                break
+            time.sleep(0.01)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 # The BLAS library
@@ -185,64 +390,127 @@ def test_the_blas_has_one_thread_where_the_work_is_not_split_too(library):
 
 def test_nested_users_give_the_threads_back_at_the_end(library):
     blas = threads._pool.blas
-    with blas.single():
-        with blas.single():
-            assert library.num_threads == 1
-        with pytest.raises(ZeroDivisionError), blas.single():
-            _ = 1 / 0
-        assert library.num_threads == 1
+
+    def outer():
+        blas.alone(lambda: seen.append(library.num_threads))
+        with pytest.raises(ZeroDivisionError):
+            blas.alone(lambda: 1 / 0)
+        seen.append(library.num_threads)
+
+    seen = []
+    blas.alone(outer)
+    assert seen == [1, 1]
     assert library.num_threads == 4
+
+
+def overlapping(blas, number):
+    """A second thread enters while the first is inside, and leaves after it; gives `number()` where they are."""
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def second():
+        seen.append(number())
+        inside.set()
+        leave.wait(10)
+        seen.append(number())
+
+    def first():
+        thread.start()
+        assert inside.wait(10)
+        seen.append(number())
+
+    thread = threading.Thread(target=lambda: blas.alone(second))
+    blas.alone(first)
+    seen.append(number())
+    leave.set()
+    thread.join(10)
+    return [*seen, number()]
 
 
 def test_users_that_overlap_in_time():
     """The first in is the first out: the second must not give back the 1 it found."""
     library = FakeLibrary(6)
-    blas = pool_with(library).blas
-    inside, leave = threading.Event(), threading.Event()
+    assert overlapping(pool_with(library).blas, library.get) == [1, 1, 1, 1, 6]
 
-    def second():
-        with blas.single():
-            inside.set()
-            leave.wait(10)
 
-    thread = threading.Thread(target=second)
-    with blas.single():
-        thread.start()
-        assert inside.wait(10)
-    assert library.num_threads == 1
-    leave.set()
-    thread.join()
-    assert library.num_threads == 6
+def test_users_that_overlap_where_each_thread_has_a_number_of_its_own():
+    """As in MKL, and in OpenBLAS with OpenMP."""
+    library = FakeLibrary(6, per_thread=True)
+    assert overlapping(pool_with(library).blas, library.get) == [1, 1, 6, 1, 6]
+
+
+def test_workers_are_limited_where_each_thread_has_a_number_of_its_own(monkeypatch):
+    library, together, seen = FakeLibrary(4, per_thread=True), taken(3), []
+    monkeypatch.setattr(threads, "_pool", pool_with(library))
+    split(3, lambda *part: (together(), seen.append(library.num_threads)), WORTH_IT)
+    assert seen == [1, 1, 1]
+    assert library.num_threads == 4
 
 
 def test_a_number_set_while_workers_run_counts_afterwards():
-    library = FakeLibrary(6)
+    library, seen = FakeLibrary(6), []
     blas = pool_with(library).blas
-    with blas.single():
-        blas.set(2)
-        assert library.num_threads == 1
+    blas.alone(lambda: (blas.set(2), seen.append(library.num_threads)))
+    assert seen == [1]
     assert library.num_threads == 2
 
 
 def test_several_libraries_get_their_own_numbers_back():
-    first, second = FakeLibrary(6), FakeLibrary(3)
-    with pool_with(first, second).blas.single():
-        assert (first.num_threads, second.num_threads) == (1, 1)
+    first, second, seen = FakeLibrary(6), FakeLibrary(3), []
+    pool_with(first, second).blas.alone(lambda: seen.extend([first.num_threads, second.num_threads]))
+    assert seen == [1, 1]
     assert (first.num_threads, second.num_threads) == (6, 3)
 
 
-def test_the_real_library_is_limited_and_given_back():
+def blas_threads():
+    """The numbers of threads of this process's BLAS libraries, by threadpoolctl."""
     from threadpoolctl import threadpool_info
 
-    def number():
-        return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
-    blas, before = Blas(), number()
-    if not blas.controllable:
+
+@pytest.fixture
+def real():
+    """A guard of this process's BLAS, which has three threads; and a function that gives their number."""
+    blas, before = Blas(), blas_threads()
+    if not blas.libraries:
         pytest.skip("threadpoolctl cannot limit this BLAS")
-    with blas.single():
-        assert number() == [1] * len(before)
-    assert number() == before
+    blas.set(3)
+    yield blas, lambda: blas_threads()[0]
+    for library, n in zip(blas.libraries, before):
+        library.set(n)
+
+
+def test_the_real_library_is_limited_and_given_back(real):
+    blas, number = real
+    assert (blas.alone(number), number()) == (1, 3)
+
+
+def test_the_real_library_is_limited_in_every_thread(real):
+    """threadpoolctl lets one thread set the number and ignores all others; two may train."""
+    blas, number = real
+    per_thread = blas.libraries[0].per_thread
+    assert overlapping(blas, number) == [1, 1, 3 if per_thread else 1, 1, 3]
+    other = []
+    thread = threading.Thread(target=lambda: blas.alone(lambda: other.append(number())))
+    thread.start()
+    thread.join(10)
+    assert other == [1]
+    assert number() == 3
+
+
+@pytest.mark.parametrize(
+    ("internal_api", "layer", "per_thread"),
+    [("mkl", "intel", True), ("openblas", "openmp", True), ("blis", "pthreads", False), ("flexiblas", None, False)],
+)
+def test_whose_number_it_is(internal_api, layer, per_thread):
+    class Controller:
+        num_threads, threading_layer, filepath = 2, layer, "nowhere"
+        get_num_threads = set_num_threads = staticmethod(lambda *n: 7)
+
+    Controller.internal_api = internal_api
+    library = Library(Controller())
+    assert library.per_thread == per_thread
+    assert library.get() == 7
 
 
 @pytest.mark.parametrize("found", [[], ["without a number"]])
@@ -289,6 +557,33 @@ def test_the_default_is_the_number_of_cores(monkeypatch):
     monkeypatch.setattr(threads, "_pool", pool_with(FakeLibrary(), size=None))
     monkeypatch.setattr(threads, "cpu_count", lambda: 5)
     assert tcnn.get_num_threads() == 5
+
+
+@pytest.mark.parametrize(("value", "n"), [("3", 3), (" 2 ", 2), ("1", 1), ("64", 64), ("", 5), ("  ", 5)])
+def test_the_environment_may_say_how_many(monkeypatch, value, n):
+    library = FakeLibrary()
+    monkeypatch.setattr(threads, "_pool", pool_with(library, size=None))
+    monkeypatch.setattr(threads, "cpu_count", lambda: 5)
+    monkeypatch.setenv("TINYGRAD_CNN_NUM_THREADS", value)
+    assert tcnn.get_num_threads() == n
+    assert library.num_threads == 4  # NumPy's own products are not ours
+    monkeypatch.setenv("TINYGRAD_CNN_NUM_THREADS", "7")
+    assert tcnn.get_num_threads() == n  # read once
+    tcnn.set_num_threads(2)
+    assert tcnn.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "all", "1e3", "²"])
+def test_an_environment_that_says_nonsense(monkeypatch, value):
+    monkeypatch.setattr(threads, "_pool", pool_with(FakeLibrary(), size=None))
+    monkeypatch.setattr(threads, "cpu_count", lambda: 5)
+    monkeypatch.setenv("TINYGRAD_CNN_NUM_THREADS", value)
+    with pytest.warns(tcnn.TinygradCnnWarning) as warned:
+        assert tcnn.get_num_threads() == 5
+    message = str(warned[0].message)
+    for words in (f"TINYGRAD_CNN_NUM_THREADS={value!r}", "whole number", "5 cores", "unset it", "set_num_threads"):
+        assert words in message
+    assert tcnn.get_num_threads() == 5  # and not another word
 
 
 @pytest.fixture
@@ -359,11 +654,11 @@ def test_cores_without_affinity(monkeypatch):
 def test_the_blas_respects_a_quota(monkeypatch, library):
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(threads, "cgroup_quota", lambda: None)
-    tcnn.respect_quota()
+    threads.respect_quota()
     assert library.num_threads == 4
     monkeypatch.setattr(threads, "cgroup_quota", lambda: 2.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
-    tcnn.respect_quota()
+    threads.respect_quota()
     assert library.num_threads == 2
 
 
@@ -427,14 +722,15 @@ def test_a_fork_in_the_middle_of_a_split(library):
 
 
 def test_workers_do_not_keep_the_program_alive():
-    assert Worker(1).daemon
+    assert Worker(1, Blas()).daemon
 
 
 def test_contexts_of_the_caller_do_not_reach_workers(library):
     """Workers see arrays only; kernels must not depend on `no_grad` or overrides."""
-    seen = {}
+    seen, together = {}, taken(3)
 
     def work(part, first, last):
+        together()
         seen[part] = tcnn.is_grad_enabled()
 
     with tcnn.no_grad():

@@ -133,7 +133,7 @@ from tinygrad_cnn.functional import (
     topk,
     where,
 )
-from tinygrad_cnn.kernels.threads import get_num_threads, respect_quota, set_num_threads
+from tinygrad_cnn.kernels.threads import get_num_threads, set_num_threads
 from tinygrad_cnn.random import Generator, default_generator, manual_seed
 from tinygrad_cnn.shapes import ShapeError
 from tinygrad_cnn.sizes import output_size, receptive_field, same_padding, strict_sizes
@@ -292,8 +292,6 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
-
-respect_quota()
 
 # PyTorch's names that are Python's, too; `from tinygrad_cnn import *` leaves Python's alone
 double, half, long = float64, float16, int64

@@ -7,6 +7,7 @@ of its result, and adds what it returns to the gradients of its parents. That is
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from time import perf_counter
 from typing import Any
@@ -16,11 +17,11 @@ import numpy as np
 from tinygrad_cnn import backends, dtypes, kernels, ops
 from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, owner
 from tinygrad_cnn.explain import explain_grad
-from tinygrad_cnn.function import Function, GraphError, Needs, Node, RemovableHook, Version
+from tinygrad_cnn.function import Function, GraphError, Leaf, Node, RemovableHook, Version, needs_of
 from tinygrad_cnn.grad_mode import Origin, enable_grad, is_grad_enabled, no_grad, origin_of, set_grad_enabled
 from tinygrad_cnn.inplace import InPlace
 from tinygrad_cnn.observe import observer, scope
-from tinygrad_cnn.shapes import ShapeError
+from tinygrad_cnn.shapes import Shape, ShapeError
 from tinygrad_cnn.storage import copied
 
 __all__ = [
@@ -79,7 +80,10 @@ class Tensor(InPlace):
     def _made(cls, data: Array, node: Node | None, version: Version, origin: Origin | None = None) -> Tensor:
         """A tensor around an array as it is; the quick way in, for results of operations."""
         tensor = Tensor.__new__(Tensor)
-        tensor._data, tensor._node, tensor._version, tensor._origin = data, node, version, origin
+        tensor._data = data
+        tensor._node = node
+        tensor._version = version
+        tensor._origin = origin
         tensor._frozen = None
         return tensor
 
@@ -161,12 +165,6 @@ class Tensor(InPlace):
         """Forget the gradient."""
         self.grad = None
 
-    # ---- operations
-
-    @staticmethod
-    def _apply(operation: Function, *inputs: Any) -> Any:
-        return apply(operation, *inputs)
-
 
 tensor = Tensor
 
@@ -185,15 +183,7 @@ def apply(operation: Function, *inputs: Any) -> Any:
         raise GraphError(
             f"apply: {operation!r} is no unused operation: give each call an instance of its own, apply(Square(), x)"
         )
-    nodes = tuple(t._node if isinstance(t, Tensor) else None for t in inputs)
-    # no operation changes its inputs, not even a student's
-    arrays = [t.backend.readonly(t._data) if isinstance(t, Tensor) else t for t in inputs]
-    operation.input_shapes = tuple([a.shape if isinstance(t, Tensor) else None for a, t in zip(arrays, inputs)])
-    backend = _common_backend(operation, inputs)
-    recording = operation.differentiable and is_grad_enabled() and any(n is not None for n in nodes)
-    operation.needs = Needs(operation.input_names, tuple([recording and n is not None for n in nodes]))
-    if recording:
-        operation.parents, operation.scope = nodes, scope.get()
+    backend, arrays = _opened(operation, inputs)
     operation.check_shapes(operation.input_shapes)
     operation.check(*arrays)
     watcher = observer.get()
@@ -201,16 +191,23 @@ def apply(operation: Function, *inputs: Any) -> Any:
     with backend.activate():
         outputs = operation.forward(*arrays)
     several = isinstance(outputs, tuple)
-    results = [
-        _wrap(operation, array, inputs, recording and position == 0)
-        for position, array in enumerate(outputs if several else (outputs,))
-    ]
-    if recording:
-        _watch(operation, inputs, results)
+    results = [_result(operation, y, inputs) for y in outputs] if several else [_result(operation, outputs, inputs)]
+    if operation.parents:
+        first = results[0]
+        if dtypes.is_floating(first._data.dtype):
+            first._node, operation.shape, operation.dtype = operation, first._data.shape, first._data.dtype
+        if operation.saved:
+            _watch(operation, inputs, results)
+    for result in results:
+        if result._node is None:
+            result._origin = _cut(operation, inputs)
     if watcher:
         backend.synchronize()
         watcher.applied(operation, inputs, results, perf_counter() - started)
     return tuple(results) if several else results[0]
+
+
+Tensor._apply = staticmethod(apply)  # type: ignore[method-assign]  # what the methods call
 
 
 def walk_back(
@@ -255,25 +252,28 @@ def steps_back(
             wanted[node] = dy
         keeping = into_leaves and node.retains_grad
         if keeping:
-            _keep(node, dy)
+            alone = isinstance(node, Leaf) and sys.getrefcount(dy) == _ALONE
+            _keep(node, dy, alone)
         if watcher:
             watcher.arrived(node, dy, keeping)
         if isinstance(node, Function) and not needed.isdisjoint(node.parents):
-            node.check_unchanged()
-            started = perf_counter() if watcher else 0.0
-            with backend_of(dy).activate():
-                sent = node.gradients(_locked_view(dy))
+            backend = backend_of(dy)
+            with backend.activate():
+                operation = _computing(node, bool(watcher), wanted)
+                operation.check_unchanged()
+                started = perf_counter() if watcher else 0.0
+                sent = operation.gradients(_unwritable(dy))
                 if watcher:
-                    backend_of(dy).synchronize()
+                    backend.synchronize()
                     watcher.finished(node, perf_counter() - started)
-                for index, (parent, dx) in enumerate(zip(node.parents, sent)):
-                    if parent is not None and parent in needed and dx is not None:
+                for index, (parent, dx) in enumerate(zip(operation.parents, sent)):
+                    if parent is not None and dx is not None and parent in needed:
                         gradients.add(parent, dx)
                         if watcher:
                             watcher.handed_on(node, index, dx, gradients.arrays[parent])
-                del sent
+                del sent, dx  # else they would not be alone, and live longer than they must
             if not retain_graph:
-                node.free()
+                operation.free()
         yield node
 
 
@@ -287,9 +287,11 @@ class _Gradients:
     def add(self, node: Node, dx: Array) -> None:
         """One more contribution to a node's gradient."""
         known = self.arrays.get(node)
+        if known is None and dx.dtype == node.dtype:
+            self.arrays[node] = dx
+            return
         with backend_of(dx).activate():
-            if dx.dtype != node.dtype:
-                dx = dx.astype(node.dtype)
+            dx = dx.astype(node.dtype, copy=False)
             if known is None:
                 self.arrays[node] = dx
             elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
@@ -306,7 +308,7 @@ class _Gradients:
             return dy
         for hook in list(node.hooks.values()):
             with backend_of(dy).activate():
-                replaced = hook(_locked_view(dy))
+                replaced = hook(_unwritable(dy))
             if replaced is not None:
                 dy = replaced._data if isinstance(replaced, Tensor) else replaced
                 if getattr(dy, "shape", None) != node.shape:
@@ -374,81 +376,133 @@ def from_numpy(array: Array) -> Tensor:
     if not is_array(array) or isinstance(array, np.generic):
         raise TypeError(f"from_numpy: {type(array).__name__} is not an array; use Tensor(...)")
     dtypes.as_dtype(array.dtype)
-    return Tensor._made(array, None, Version(protected=not backend_of(array).writable(array)))
+    version = Version()
+    version.protected = not backend_of(array).writable(array)
+    return Tensor._made(array, None, version)
 
 
-def _common_backend(operation: Function, inputs: Sequence[Any]) -> Backend:
-    """The backend all tensors of a call are on."""
-    first: Tensor | None = None
-    for index, tensor in enumerate(inputs):
-        if not isinstance(tensor, Tensor):
-            continue
-        if first is None:
-            first, name = tensor, operation.input_name(index)
-        elif tensor.backend is not first.backend:
-            raise DeviceError(
-                f"{operation.name}: {name} is on {first.device}, {operation.input_name(index)} on {tensor.device}; "
-                "move one with .to(device) (a whole model with model.to(device))"
-            )
-    return backends.get() if first is None else first.backend
+def _opened(operation: Function, inputs: Sequence[Any]) -> tuple[Backend, list[Any]]:
+    """Note on an operation what its inputs are and who wants a gradient; the backend all are on, and their arrays."""
+    common: Backend | None = None
+    arrays: list[Any] = []
+    shapes: list[Shape | None] = []
+    nodes: list[Node | None] = []
+    flags: list[bool] = []
+    for tensor in inputs:
+        if isinstance(tensor, Tensor):
+            array, node = tensor._data, tensor._node
+            if (backend := backend_of(array)) is not common:
+                if common is not None:
+                    raise _apart(operation, inputs)
+                common = backend
+            arrays.append(backend.readonly(array))  # no operation changes its inputs, not even a student's
+            shapes.append(array.shape)
+            nodes.append(node)
+            flags.append(node is not None)
+            if tensor._origin is not None:
+                operation.origins = {**(operation.origins or {}), len(nodes) - 1: tensor._origin}
+        else:
+            arrays.append(tensor)
+            shapes.append(None)
+            nodes.append(None)
+            flags.append(False)
+    operation.input_shapes = tuple(shapes)
+    if True in flags and operation.differentiable and is_grad_enabled():
+        operation.parents, operation.scope = tuple(nodes), scope.get()
+        operation.needs = needs_of(operation.input_names, tuple(flags))
+    else:
+        operation.needs = needs_of(operation.input_names, (False,) * len(flags))
+    return common or backends.get(), arrays
 
 
-def _wrap(operation: Function, array: Array, inputs: Sequence[Any], with_node: bool) -> Tensor:
+def _apart(operation: Function, inputs: Sequence[Any]) -> DeviceError:
+    """Two tensors of a call on different devices."""
+    places = [(operation.input_name(i), t.device) for i, t in enumerate(inputs) if isinstance(t, Tensor)]
+    (first, here), (other, there) = places[0], next(place for place in places if place[1] != places[0][1])
+    return DeviceError(
+        f"{operation.name}: {first} is on {here}, {other} on {there}; "
+        "move one with .to(device) (a whole model with model.to(device))"
+    )
+
+
+_NUMBERS = (np.generic, bool, int, float)
+
+
+def _result(operation: Function, array: Array, inputs: Sequence[Any]) -> Tensor:
     """A tensor around one result of an operation, locked, and with the version of the memory it lies in."""
-    if isinstance(array, (np.generic, bool, int, float)):  # NumPy reduces 0-d arrays to scalars
-        array = np.asarray(array)
+    if isinstance(array, _NUMBERS):  # NumPy reduces 0-d arrays to scalars
+        return Tensor._made(backends.CPU.lock(np.asarray(array)), None, Version())
     if not is_array(array):
         raise GraphError(f"{operation.name}.forward returned {type(array).__name__}, not an array; forgot `return`?")
-    version = None
-    if (home := owner(array)) is not array or any(array is t._data for t in inputs if isinstance(t, Tensor)):
-        for tensor in inputs:
-            if isinstance(tensor, Tensor) and owner(tensor._data) is home:  # a view
-                tensor._version.shared = True
-                version = tensor._version
-                if array is tensor._data:
-                    array = array.view()  # locked below, while the input stays as it is
-                break
-    backend_of(array).lock(array)
-    node = origin = None
-    if with_node and dtypes.is_floating(array.dtype):
-        node = operation
-        operation.shape, operation.dtype = array.shape, array.dtype
-    elif not is_grad_enabled():
-        origin = origin_of(f"{operation.name} under no_grad()", inputs)
-    elif not operation.differentiable:
-        origin = origin_of(f"{operation.name}, which has no gradient", inputs)
+    home = owner(array)
+    for tensor in inputs:
+        if isinstance(tensor, Tensor) and owner(tensor._data) is home:  # a view
+            version = tensor._version
+            version.shared = True
+            if array is tensor._data:
+                array = array.view()  # locked below, while the input stays as it is
+            break
     else:
-        origin = origin_of("", inputs) if any(isinstance(t, Tensor) and t._origin for t in inputs) else None
-    return Tensor._made(array, node, version or Version(), origin)
+        version = Version()
+    backend_of(array).lock(array)
+    return Tensor._made(array, None, version)
 
 
 def _watch(operation: Function, inputs: Sequence[Any], results: Sequence[Tensor]) -> None:
-    """Note the versions of saved inputs and results, and why inputs have no graph."""
+    """Note the versions of saved inputs and results."""
     watched = []
+    tensors = (*inputs, *results)
     for name, array in operation.saved.items():
         if not is_array(array):
             continue
         home = owner(array)
-        for index, tensor in enumerate((*inputs, *results)):
+        for index, tensor in enumerate(tensors):
             if isinstance(tensor, Tensor) and owner(tensor._data) is home:
                 what = f"input {operation.input_name(index)}" if index < len(inputs) else f"result (saved as {name})"
                 watched.append((what, tensor._version, tensor._version.count))
                 break
     operation.watched = tuple(watched)
-    origins = {i: t._origin for i, t in enumerate(inputs) if isinstance(t, Tensor) and t._origin is not None}
-    if origins:
-        operation.origins = origins
 
 
-def _keep(node: Node, dy: Array) -> None:
-    """Add a gradient to the node's own."""
+def _cut(operation: Function, inputs: Sequence[Any]) -> Origin | None:
+    """Why a result has no graph although it was computed from something that has one."""
+    if not is_grad_enabled():
+        return origin_of(f"{operation.name} under no_grad()", inputs)
+    if not operation.differentiable:
+        return origin_of(f"{operation.name}, which has no gradient", inputs)
+    return origin_of("", inputs) if operation.origins else None
+
+
+def _references() -> int:
+    array = object()
+    return sys.getrefcount(array)
+
+
+# what Python counts for an array that nobody holds but one local variable
+_ALONE = _references()
+
+
+def _keep(node: Node, dy: Array, alone: bool) -> None:
+    """Add a gradient to the node's own; the first one becomes its own, as it is if nobody else holds it."""
     backend = backend_of(dy)
     with backend.activate():
         if node.grad is None:
-            # an array of its own: two leaves may have been handed the same one
-            node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
+            # two leaves may have been handed the same array, or one that an operation saved
+            fits = alone and dy.flags.c_contiguous and dy.flags.owndata and backend.writable(dy)
+            node.grad = dy if fits else backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
         else:
             node.grad += dy
+
+
+def _computing(node: Function, watched: bool, wanted: Collection[Node]) -> Function:
+    """The operation itself; or the row it is the last of, unless somebody wants to see what lies between."""
+    if node.row is None:
+        return node
+    if watched or not node.row.hidden(wanted):
+        node.row.unfold(node)
+        return node
+    row: Function = node.row
+    return row
 
 
 def _leading_to(wanted: Collection[Node], order: Sequence[Node]) -> list[Node]:
@@ -469,6 +523,7 @@ class _Join(Node):
         self.parents = tuple(node for node, _ in roots)
 
 
-def _locked_view(array: Array) -> Array:
+def _unwritable(array: Array) -> Array:
+    """A gradient to be looked at: an array, not one of NumPy's scalars, and read-only."""
     array = np.asarray(array) if isinstance(array, np.generic) else array
-    return backend_of(array).lock(array.view())
+    return backend_of(array).readonly(array)

@@ -8,6 +8,7 @@ that arrived, so that a graph holds no tensors, and an activation nobody saved i
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 import weakref
@@ -20,6 +21,7 @@ from tinygrad_cnn.observe import Scope
 from tinygrad_cnn.shapes import Shape, Signature
 
 Array = Any
+Pairs = tuple[tuple[str, Any], ...]
 
 
 class GraphError(RuntimeError):
@@ -29,13 +31,11 @@ class GraphError(RuntimeError):
 class Version:
     """How often memory was changed in place, and by whom last; shared by all tensors that look into it."""
 
-    __slots__ = ("count", "protected", "shared", "writer")
-
-    def __init__(self, protected: bool = False) -> None:
-        self.count = 0
-        self.writer = ""
-        self.shared = False
-        self.protected = protected  # the memory is somebody else's, who made it read-only
+    # of the class, until something happens to this memory: one is made with every tensor
+    count = 0
+    writer = ""
+    shared = False
+    protected = False  # the memory is somebody else's, who made it read-only
 
     def bump(self, writer: str) -> None:
         """Note one change."""
@@ -110,23 +110,22 @@ class Saved(dict[str, Array]):
 class Needs:
     """Which inputs want a gradient: `self.needs.weight`, `self.needs[1]`."""
 
-    __slots__ = ("flags", "names")
-
     def __init__(self, names: tuple[str, ...], flags: tuple[bool, ...]) -> None:
+        self.__dict__.update(dict.fromkeys(names, False) | dict(zip(names, flags)))
         self.names, self.flags = names, flags
 
     def __getattr__(self, name: str) -> bool:
-        try:
-            index = self.names.index(name)
-        except ValueError:
-            raise AttributeError(f"there is no input {name!r}; the inputs are {self.names}") from None
-        return index < len(self.flags) and self.flags[index]
+        # only called for names that are no inputs
+        raise AttributeError(f"there is no input {name!r}; the inputs are {self.__dict__.get('names')}")
 
     def __getitem__(self, index: int) -> bool:
         return self.flags[index]
 
     def __repr__(self) -> str:
         return f"Needs({', '.join(f'{n}={f}' for n, f in zip(self.names, self.flags))})"
+
+
+needs_of = functools.lru_cache(maxsize=4096)(Needs)  # they never change, and the same few are wanted all the time
 
 
 class Function(Node):
@@ -157,8 +156,8 @@ class Function(Node):
     (9.0, 6.0)
     """
 
-    signature: ClassVar[str] = ""
-    remedies: ClassVar[dict[str, str]] = {}
+    signature: str = ""
+    remedies: dict[str, str] = {}  # noqa: RUF012
     input_names: tuple[str, ...] = ()
     variadic: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
@@ -171,6 +170,8 @@ class Function(Node):
     watched: tuple[tuple[str, Version, int], ...] = ()
     # input index → why that input brought no graph along; see autograd.explain_grad
     origins: dict[int, Any] | None = None
+    # what computes this operation and those before it at once; see ops/row.py
+    row: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -194,8 +195,8 @@ class Function(Node):
 
     def save(self, **arrays: Array) -> None:
         """Keep arrays for backward, under a name."""
-        if any(self.needs.flags):
-            self.saved = Saved({**self.saved, **arrays})
+        if True in self.needs.flags:
+            self.saved = Saved(self.saved, **arrays)
 
     def attributes(self) -> dict[str, Any]:
         """The settings of this operation, such as stride and padding."""
@@ -207,8 +208,9 @@ class Function(Node):
         """Match the input shapes with the signature."""
         if not self.signature:
             return {}
-        named = dict(zip(self.input_names, shapes))
-        return Signature.parse(self.signature).match(self.name, named, self.__dict__ | self.attributes(), self.remedies)
+        named = tuple(zip(self.input_names, shapes))
+        divisors = tuple([(name, getattr(self, name)) for name in Signature.parse(self.signature).divisors])
+        return dict(_sizes(self.signature, self.name, named, divisors, tuple(self.remedies.items())))
 
     def check_unchanged(self) -> None:
         """Refuse to go back with saved values that somebody changed since.
@@ -221,10 +223,10 @@ class Function(Node):
                 f"backward through {self.name} a second time: what it saved was freed after the first; "
                 "call the first one with backward(retain_graph=True), or compute the forward pass again"
             )
-        for name, version, count in self.watched:
+        for what, version, count in self.watched:
             if version.count != count:
                 raise GraphError(
-                    f"{self.name}: its {name} was changed in place by {version.writer} after the forward pass, but "
+                    f"{self.name}: its {what} was changed in place by {version.writer} after the forward pass, but "
                     f"{self.name} needs the old values in backward; change a clone() of it, or change it after backward"
                 )
 
@@ -232,7 +234,10 @@ class Function(Node):
         """`backward`, with its result checked: one gradient per input, each of the input's shape."""
         gradients = self.backward(dy)
         gradients = tuple(gradients) if isinstance(gradients, (tuple, list)) else (gradients,)
-        if all(g is None for g in gradients):
+        for dx in gradients:
+            if dx is not None:
+                break
+        else:
             wanting = ", ".join(self.input_name(i) for i, need in enumerate(self.needs.flags) if need)
             raise GraphError(f"{self.name}.backward returned no gradient, but {wanting} wants one; forgot `return`?")
         absent = gradients[len(self.parents) :]  # of inputs that were not given, such as a bias
@@ -263,3 +268,9 @@ class Function(Node):
         """Let go of what was saved."""
         if self.saved:
             self.saved, self.watched, self.freed = Saved(), (), True
+
+
+@functools.lru_cache(maxsize=4096)
+def _sizes(signature: str, operation: str, shapes: Pairs, divisors: Pairs, remedies: Pairs) -> dict[str, int]:
+    """`Signature.match(...)`, remembered: a training step asks for the same few shapes again and again."""
+    return Signature.parse(signature).match(operation, dict(shapes), dict(divisors), dict(remedies))

@@ -29,6 +29,11 @@ class InPlace(Storage):
 
         Backward then refuses to use a value that was saved before and changed here, and names the writer.
         """
+        with self.backend.activate(), contextlib.ExitStack() as block:
+            yield self._unlock(writer, block)
+
+    def _unlock(self, writer: str, block: contextlib.ExitStack) -> Array:
+        """As `writing`, until the end of a block that may be that of several tensors."""
         if self.grad_fn is not None:
             raise GraphError(
                 f"{writer}: this tensor is the result of {self._name} and other operations may need its numbers; "
@@ -36,12 +41,14 @@ class InPlace(Storage):
             )
         if self._version.protected:
             raise GraphError(f"{writer}: this tensor shares memory that must not be written; use clone()")
-        try:
-            with self.backend.activate(), self.backend.unlocked(self._data) as array:
-                self._version.bump(writer)
-                yield array
-        except OverlapError as error:
-            raise GraphError(f"{writer}: {error}") from None
+        array, backend = self._data, self.backend
+        if 0 in array.strides or not backend.writable(array):
+            try:
+                block.enter_context(backend.unlocked(array))
+            except OverlapError as error:
+                raise GraphError(f"{writer}: {error}") from None
+        self._version.bump(writer)
+        return array
 
     def _write(self, writer: str, change: Callable[[Array], Any]) -> Any:
         """A user's change in place; refused where a graph would not know of it."""

@@ -127,7 +127,7 @@ class Window:
                     "cannot be as large as the input; give the padding as a number, (kernel − 1)/2 for ⌈size/stride⌉"
                 )
 
-    @property
+    @functools.cached_property
     def rank(self) -> int:
         """Number of axes the window slides along."""
         return len(self.kernel)
@@ -136,7 +136,7 @@ class Window:
         """Number of taps."""
         return math.prod(self.kernel)
 
-    @property
+    @functools.cached_property
     def pads(self) -> tuple[tuple[int, int], ...]:
         """Pixels added (before, behind) on each axis."""
         if self.padding == "valid":
@@ -146,7 +146,7 @@ class Window:
             return tuple((e // 2, e - e // 2) for e in extra)
         return tuple((int(p), int(p)) for p in self.padding)
 
-    @property
+    @functools.cached_property
     def spans(self) -> tuple[int, ...]:
         """Pixels from the first to the last tap: `dilation·(kernel − 1) + 1`."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))
@@ -174,9 +174,8 @@ class Window:
 
     def outs(self, sizes: Sequence[int], exact: bool = False, operation: str | None = None) -> Shape:
         """The same, always as a tuple: for code that works along any number of axes."""
-        window = self if self.rank == len(sizes) else self.repeated(len(sizes))
         exact = exact or (operation is not None and _strict.get())
-        return tuple(window._out(axis, size, exact, operation or "window") for axis, size in enumerate(sizes))
+        return _outs(self, tuple(sizes), exact, operation or "window")
 
     def back(self, sizes: Sequence[int], extra: Ints = 0, operation: str = "window") -> Shape:
         """The way back of `outs`: the sizes of images which a convolution would bring to these sizes.
@@ -245,18 +244,13 @@ class Window:
         Args:
             *outputs: Output sizes, one per axis.
 
-        Yields:
+        Returns:
             The tap's index in the kernel, and one slice per axis that selects `outputs` many pixels.
 
         >>> list(Window(2, stride=2).taps(3))
         [((0,), (slice(0, 5, 2),)), ((1,), (slice(1, 6, 2),))]
         """
-        for tap in itertools.product(*map(range, self.kernel)):
-            starts = [t * d for t, d in zip(tap, self.dilation)]
-            yield (
-                tap,
-                tuple(slice(start, start + s * (n - 1) + 1, s) for start, s, n in zip(starts, self.stride, outputs)),
-            )
+        return iter(_taps(self, outputs))
 
     def latex(self, size: int, axis: int = 0) -> str:
         r"""The output-size formula with its numbers, for a slide or a notebook.
@@ -306,6 +300,23 @@ def _misfit(size: int, before: int, behind: int, span: int, stride: int) -> str:
 def window(kernel: Shape, stride: Ints, padding: Ints | str, dilation: Ints, ceil_mode: bool = False) -> Window:
     """`Window(...)`, remembered: a training step asks for the same few windows again and again."""
     return Window(kernel, stride, padding, dilation, ceil_mode)
+
+
+@functools.lru_cache(maxsize=4096)
+def _outs(window: Window, sizes: Shape, exact: bool, operation: str) -> Shape:
+    """`window.outs(...)`, remembered, too."""
+    window = window if window.rank == len(sizes) else window.repeated(len(sizes))
+    return tuple([window._out(axis, size, exact, operation) for axis, size in enumerate(sizes)])
+
+
+@functools.lru_cache(maxsize=1024)
+def _taps(window: Window, outputs: Shape) -> tuple[tuple[Shape, tuple[slice, ...]], ...]:
+    """`window.taps(...)`, remembered, too."""
+    taps = []
+    for tap in itertools.product(*map(range, window.kernel)):
+        axes = zip(tap, window.dilation, window.stride, outputs)
+        taps.append((tap, tuple([slice(t * d, t * d + s * (n - 1) + 1, s) for t, d, s, n in axes])))
+    return tuple(taps)
 
 
 def bins(size: int, outputs: int) -> list[tuple[int, int]]:
@@ -475,6 +486,12 @@ class Signature:
 
     arguments: tuple[Argument, ...]
     output: tuple[str, ...]
+
+    @functools.cached_property
+    def divisors(self) -> tuple[str, ...]:
+        """The attributes that letters are divided by, `("groups",)`."""
+        letters = [letter for argument in self.arguments for letter in argument.dims if "/" in letter]
+        return tuple(dict.fromkeys(letter.partition("/")[2] for letter in letters))
 
     @classmethod
     @functools.cache

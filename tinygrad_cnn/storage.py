@@ -16,6 +16,7 @@ from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.function import Function, GraphError, Leaf, Node, Version
 from tinygrad_cnn.grad_mode import Origin
 from tinygrad_cnn.methods import TensorMethods
+from tinygrad_cnn.methods.base import alike
 from tinygrad_cnn.shapes import Shape, ShapeError
 
 if TYPE_CHECKING:
@@ -323,6 +324,8 @@ class Storage(TensorMethods):
             floating: Make whole numbers float32.
             number: Let Python numbers be; else they become 0-d tensors.
         """
+        if alike(values, number):
+            return values
         home = next((v.backend for v in values if isinstance(v, Storage)), None)
         operands: list[Any] = []
         for value in values:

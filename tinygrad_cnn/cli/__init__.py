@@ -3,6 +3,7 @@
 | file | what it holds |
 |---|---|
 | `app.py` | the program with its options, and how it starts |
+| `blas.py` | the command's matrix products as fast as they can be |
 | `console.py` | printing that survives every terminal, and errors as one readable message |
 | `recipes.py` | how each network is trained on each data set |
 | `networks.py` | a network from its name, variant and width |

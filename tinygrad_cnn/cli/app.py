@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tinygrad_cnn import models
-from tinygrad_cnn.cli import recipes
+from tinygrad_cnn.cli import blas, recipes
 from tinygrad_cnn.cli.console import command, complain, prepare, say
 from tinygrad_cnn.cli.exercise import exercise
 
@@ -444,6 +444,7 @@ def main() -> None:
     """Runs the program with the arguments of the command line."""
     try:
         prepare()
+        blas.prepare()
         app()
     except KeyboardInterrupt:  # before a command has begun, which sees to it itself
         complain("stopped by Ctrl-C")

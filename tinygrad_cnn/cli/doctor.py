@@ -9,9 +9,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tinygrad_cnn.about import install
+from tinygrad_cnn.cli import blas as kernels
 from tinygrad_cnn.cli.console import console, say
 
 REQUIRED = ("numpy", "threadpoolctl", "safetensors", "graphviz", "typer", "rich")
@@ -21,9 +21,6 @@ OPTIONAL = {
     "pillow": "reading pictures",
     "pygraphviz": "drawing graphs without Graphviz",
 }
-AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
-# the names OpenBLAS gives to its kernels that use AVX-512
-AVX512_CORES = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
 def doctor() -> None:
@@ -74,50 +71,61 @@ def installed(name: str) -> str | None:
 
 
 def blas() -> Iterator[Finding]:
-    """The library that multiplies NumPy's matrices, and whether it uses the processor's widest registers."""
-    import numpy as np
-    from threadpoolctl import threadpool_info
+    """The library that multiplies NumPy's matrices, how fast it does, and whether it could be faster."""
+    from tinygrad_cnn.kernels.threads import cpu_count
 
-    np.ones((2, 2)) @ np.ones((2, 2))  # so that it is loaded
-    libraries: list[dict[str, Any]] = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    libraries = kernels.libraries()
     if not libraries:
         yield "BLAS", "one that threadpoolctl does not know (on macOS: Accelerate); one worker thread is used", ""
-    wide = processor_flags() >= AVX512
+    here, flags = kernels.speed(), kernels.processor_flags()
     for library in libraries:
         core = library.get("architecture") or "unknown"
-        text = f"{library['internal_api']} {library.get('version') or ''}, core type {core}"
-        slower = library["internal_api"] == "openblas" and wide and core not in AVX512_CORES
+        text = f"{library['internal_api']} {library.get('version') or ''}, core type {core}, {here:.0f} GFLOP/s a core"
+        if kernels.slower(library):
+            more, remedy = better(core, here)
+        else:
+            chosen = library["internal_api"] == "openblas" and core != "unknown" and flags
+            more, remedy = ", the best for this processor" if chosen else "", ""
+        yield "BLAS", f"{text}{more}", remedy
+        if library["num_threads"] > cpu_count():
+            remedy = (
+                f"the BLAS has {library['num_threads']} threads for {cpu_count()} cores, which slows down NumPy's own "
+                f"matrix products; tinygrad_cnn.set_num_threads({cpu_count()}) gives both that number"
+            )
+            yield "", "", remedy
+    wide = "not known" if not flags else "yes" if flags >= kernels.AVX512 else "no"
+    yield "processor", f"{platform.processor() or platform.machine()}, AVX-512: {wide}", ""
+
+
+def better(core: str, here: float) -> tuple[str, str]:
+    """What the kernels that OpenBLAS has not chosen would bring, measured; and how to have them."""
+    best, variable = kernels.BEST, kernels.VARIABLE
+    there = kernels.speed_with(best)
+    if there is None or there < 1.1 * here:
+        return f"; core type {best} is not faster here" if there else f"; core type {best} cannot be measured", ""
+    times = f"{there / here:.1f} times as fast"
+    if variable in os.environ:
+        remedy = f"{variable} is set to {core}; the {best} kernels are {times}: unset or change it"
+    else:
         remedy = (
-            f"OpenBLAS uses its {core} kernels on a processor with AVX-512; with the environment variable "
-            "OPENBLAS_CORETYPE=SkylakeX, set before Python starts, matrix products take less time"
+            f"OpenBLAS chose its {core} kernels on a processor with AVX-512; its {best} kernels are {times}. "
+            f"{', '.join(kernels.COMPUTING)} start themselves with them; your own programs do with the environment "
+            f"variable {variable}={best}, set before Python starts"
         )
-        yield "BLAS", text, remedy if slower else ""
-    yield (
-        "processor",
-        f"{platform.processor() or platform.machine()}, AVX-512: {'yes' if wide else 'no or not known'}",
-        "",
-    )
-
-
-def processor_flags() -> set[str]:
-    """What the processor can do, as Linux lists it; empty elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
+    return f"; with {best} {there:.0f}, {times}", remedy
 
 
 def threads() -> Iterator[Finding]:
     """How many cores there are and how many may be used."""
-    from tinygrad_cnn.kernels.threads import cgroup_quota, get_num_threads
+    from tinygrad_cnn.kernels.threads import VARIABLE, cgroup_quota, get_num_threads
 
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = cgroup_quota()
     limit = "no container limit" if quota is None else f"container limit {quota:g}"
+    asked = f" ({VARIABLE}={os.environ[VARIABLE]})" if os.environ.get(VARIABLE) else ""
     yield (
         "threads",
-        f"{get_num_threads()} used; {os.cpu_count()} cores, {affinity} allowed to this process, {limit}",
+        f"{get_num_threads()} used{asked}; {os.cpu_count()} cores, {affinity} allowed to this process, {limit}",
         "",
     )
 

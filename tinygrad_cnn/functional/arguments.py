@@ -11,11 +11,12 @@ from tinygrad_cnn.dtypes import DtypeError
 from tinygrad_cnn.shapes import Ints
 
 
-def same_format(operation: str, **tensors: Tensor | None) -> None:
-    """PyTorch's rule: layers do not mix number formats silently, and their weights are tensors."""
-    given = {name: t for name, t in tensors.items() if t is not None}
-    (first, x), *rest = given.items()
+def same_format(operation: str, **tensors: Any) -> None:
+    """PyTorch's rule: layers do not mix number formats silently, and their weights are tensors (or None)."""
+    (first, x), *rest = tensors.items()
     for name, tensor in rest:
+        if tensor is None:
+            continue
         if not isinstance(tensor, Tensor):
             kind = type(tensor).__name__
             raise TypeError(f"{operation}: {name} must be a tensor, not {kind}; make one with tensor(…)")

@@ -113,12 +113,17 @@ def _class_loss(
     else:
         losses = apply(operation, scores, target, *present(weight))
     divisor = None
-    counted = target != ignore_index
-    if reduction == "mean" and not (weight is None and target.backend.checks_values and bool(counted.all())):
+    if reduction == "mean" and not (weight is None and _all_count(target, ignore_index)):
         with no_grad():  # the mean is over what counts: not the ignored ones, the others with their weight
+            counted = target != ignore_index
             each = counted if weight is None else weight[(target * counted).long()] * counted
             divisor = each.sum().to(losses.dtype)
     return _reduced(operation.name, losses, reduction, divisor)
+
+
+def _all_count(target: Tensor, ignore_index: int) -> bool:
+    """Whether no sample is ignored, as far as looking at values is cheap."""
+    return target.backend.checks_values and not (target.data == ignore_index).any()
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:

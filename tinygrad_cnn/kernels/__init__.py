@@ -10,11 +10,12 @@ Every kernel is an attribute: `kernels.conv2d_forward(x, weight, bias, window)`.
 """
 
 from tinygrad_cnn.kernels import cpu, optimizers, reference, threads
-from tinygrad_cnn.kernels.table import Kernel, KernelError, get, kernel, names, overridden, use
+from tinygrad_cnn.kernels.table import Kernel, KernelError, any_overridden, get, kernel, names, overridden, use
 
 __all__ = [
     "Kernel",
     "KernelError",
+    "any_overridden",
     "cpu",
     "get",
     "kernel",
@@ -29,6 +30,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Kernel:
     try:
-        return get(name)
+        globals()[name] = found = get(name)  # the next time it is an attribute like any other
     except KernelError as error:
         raise AttributeError(str(error)) from None
+    return found

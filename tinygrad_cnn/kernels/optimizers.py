@@ -52,7 +52,7 @@ def sgd_step(
         dw = dw + weight_decay * w
     if velocity is not None:
         velocity *= momentum
-        velocity += (1 - dampening) * dw
+        velocity += (1 - dampening) * dw if dampening else dw
         dw = dw + momentum * velocity if nesterov else velocity
     w -= lr * dw
 

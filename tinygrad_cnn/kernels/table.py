@@ -51,8 +51,11 @@ class Kernel:
 
     def library(self, *args: Any, **kwargs: Any) -> Any:
         """As this package computes it, whoever stands in: for an override that takes some arguments only."""
-        array = next((a for a in args if is_array(a)), None)
-        sets = _REFERENCE if array is None else backend_of(array).kernel_sets
+        sets: tuple[str, ...] = _REFERENCE
+        for array in args:
+            if is_array(array):
+                sets = backend_of(array).kernel_sets
+                break
         for kernel_set in sets:
             implementation = self.implementations.get(kernel_set)
             if implementation is not None:
@@ -141,6 +144,11 @@ def use(**functions: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         _overrides.reset(token)
+
+
+def any_overridden() -> bool:
+    """Whether a user's function stands in for any kernel now."""
+    return bool(_overrides.get())
 
 
 def overridden(name: str) -> bool:

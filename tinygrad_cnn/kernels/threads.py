@@ -1,24 +1,37 @@
-"""The batch split over cores: a small pool of threads, with the BLAS library held to one thread inside it.
+"""The work split over cores: a small pool of threads, with the BLAS library held to one thread inside it.
 
 NumPy lets go of Python's global lock in copies, arithmetic and matrix products, so threads that work on different
-samples run at the same time. Splits are static and partial sums are added in worker order: the same number of threads
-gives the same bits in every run.
+samples run at the same time:
+
+    caller    hands out part 1 ── part 0 ──────────────── waits ── goes on
+    worker            wakes up ······ part 1 ─────────────────┘
+
+Splits are static and partial sums are added in the order of the parts: the same number of threads gives the same bits
+in every run, whichever thread does which part. Waking a worker up takes some 30 µs, the caller another 20 µs, so that
+work below WORTHWHILE_SECONDS stays where it is. Workers that wait by spinning would hold Python's lock in between, and
+were slower.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import ctypes
+import itertools
 import logging
 import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tinygrad_cnn.about import TinygradCnnWarning
+
+VARIABLE = "TINYGRAD_CNN_NUM_THREADS"
 
 logger = logging.getLogger(__name__)
 
@@ -49,88 +62,201 @@ def cgroup_quota() -> float | None:
         return None
 
 
-class Blas:
-    """The matrix-product library's own threads, limited while our workers run.
+class Library:
+    """A BLAS library in this process: how to read and set its number of threads.
 
-    One guard for the process: it counts its users under a lock, so that two training threads, or one inside another,
-    neither lift the limit too early nor leave it in place.
+    Attributes:
+        get: Gives the number of threads.
+        set: Sets it.
+        per_thread: Whether every thread has a number of its own; else there is one for the process.
+    """
+
+    def __init__(self, controller: Any) -> None:
+        self.get: Callable[[], int] = controller.get_num_threads
+        self.set: Callable[[int], Any] = controller.set_num_threads
+        layer = getattr(controller, "threading_layer", None)
+        self.per_thread = controller.internal_api == "mkl" or layer == "openmp"
+        if controller.internal_api == "openblas" and not self.per_thread:
+            self.get, self.set = openblas_functions(controller.filepath) or (self.get, self.set)
+
+
+def openblas_functions(path: str) -> tuple[Callable[[], int], Callable[[int], Any]] | None:
+    """OpenBLAS's own functions for its number of threads.
+
+    Not threadpoolctl's around them: those do nothing, silently, in all threads but the first that used them, and two
+    threads may train. Called as PyDLL, with Python's global lock held: they take 0.2 µs, and letting go of the lock
+    would invite a worker to take it.
+    """
+    library = ctypes.PyDLL(path)
+    for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
+        with contextlib.suppress(AttributeError):
+            get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}")
+            set = getattr(library, f"{prefix}openblas_set_num_threads{suffix}")
+            set.argtypes, set.restype = [ctypes.c_int], None
+            return get, set
+    return None
+
+
+class Blas:
+    """The matrix-product library's own threads, limited to one while our code runs.
+
+    One guard for the process. It knows its users, so that two training threads, or one inside another, neither lift
+    the limit too early nor leave it in place. Ctrl-C may strike between any two lines below.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._libraries: list[Any] = []
-        self._before: list[int] = []
+        self._lock = threading.RLock()
+        self._users: dict[object, list[tuple[Library, int]]] = {}  # each with what it found in its own thread
+        self._before: dict[Library, int] = {}
+        self._libraries: list[Library] | None = None
 
-    @functools.cached_property
-    def controllable(self) -> bool:
-        """Whether threadpoolctl can limit the BLAS NumPy uses."""
-        from threadpoolctl import ThreadpoolController
+    @property
+    def libraries(self) -> list[Library]:
+        """The BLAS libraries in this process that threadpoolctl can limit; looked for at first use."""
+        if self._libraries is None:
+            from threadpoolctl import ThreadpoolController
 
-        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        self._libraries = [lib for lib in libraries if lib.num_threads is not None]
-        return bool(self._libraries)
+            controllers = ThreadpoolController().select(user_api="blas").lib_controllers
+            self._libraries = [Library(each) for each in controllers if each.num_threads is not None]
+        return self._libraries
 
     def set(self, n: int) -> None:
-        """Give the BLAS library n threads of its own."""
+        """Give the libraries n threads of their own; while workers run, from when they are done."""
         with self._lock:
-            if self._users:  # workers are running: the number counts from when they are done
-                self._before = [n] * len(self._libraries)
-            elif self.controllable:
-                for library in self._libraries:
-                    library.set_num_threads(n)
+            for library in self.libraries:
+                if library in self._before:
+                    self._before[library] = n
+                else:
+                    library.set(n)
 
-    @contextlib.contextmanager
-    def single(self) -> Iterator[None]:
-        """One BLAS thread inside the block."""
-        with self._lock:
-            if not self._users and self.controllable:
-                self._before = [library.get_num_threads() for library in self._libraries]
-                for library in self._libraries:
-                    library.set_num_threads(1)
-            self._users += 1
+    def alone(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call the function with one BLAS thread."""
+        user = object()
         try:
-            yield
+            self._limit(user)
+            return function(*args)
         finally:
-            with self._lock:
-                self._users -= 1
-                if not self._users:
-                    self.restore()
+            try:
+                self._lift(user)
+            except BaseException:  # Ctrl-C on the way in
+                self._lift(user)
+                raise
+
+    def _limit(self, user: object) -> None:
+        with self._lock:
+            found = self._users[user] = []
+            for library in self.libraries:
+                if library.per_thread:
+                    found.append((library, library.get()))
+                    library.set(1)
+                else:
+                    self._before.setdefault(library, library.get())  # a second user finds 1
+                    library.set(1)
+
+    def _lift(self, user: object) -> None:
+        with self._lock:
+            for library, n in self._users.pop(user, ()):
+                library.set(n)
+            if not self._users:
+                self.restore()
 
     def restore(self) -> None:
-        """Give the library back the threads it had."""
-        for library, n in zip(self._libraries, self._before):
-            library.set_num_threads(n)
-        self._before = []
+        """Give the libraries back the threads they had."""
+        for library, n in self._before.items():
+            library.set(n)
+        self._before = {}
+
+
+class Task:
+    """One split: its parts, and who does which.
+
+    A part is done by the first thread that takes it: its worker or, if that has not begun when the caller has done
+    its own part, the caller. A worker takes some 30 µs to wake up, and much longer where other programs have the
+    cores; the caller waits only for parts on which somebody is at work. Who does a part does not change its numbers.
+    """
+
+    def __init__(self, function: Callable[[int], Any], parts: int) -> None:
+        self.function = function
+        self.takers: dict[int, int] = {}  # part → thread
+        self.errors: dict[int, BaseException] = {}
+        self.done: set[int] = set()  # by workers
+        self.news: queue.SimpleQueue[int] = queue.SimpleQueue()  # one for each part in `done`, after it is there
+        self.parts = parts
+
+    def take(self, part: int) -> bool:
+        """Whether this thread is to do the part."""
+        me = threading.get_ident()
+        return part not in self.takers and self.takers.setdefault(part, me) == me
+
+    def help(self, part: int) -> None:
+        """Do a part in a worker, unless it is taken."""
+        if self.take(part):
+            try:
+                self.function(part)
+            except BaseException as error:  # for the caller, who raises it
+                self.errors[part] = error
+            finally:
+                self.done.add(part)
+                self.news.put(part)
+
+    def lead(self, workers: Sequence[Worker]) -> None:
+        """Hand out the parts, do part 0 and all that nobody has taken, and wait for the others; in the caller."""
+        try:
+            for part, worker in enumerate(workers, start=1):
+                worker.todo.put((self, part))
+            for part in (0, *reversed(range(1, self.parts))):  # the worker that was woken last may still be asleep
+                if self.take(part):
+                    try:
+                        self.function(part)
+                    except Exception as error:
+                        self.errors[part] = error
+        finally:
+            try:
+                self.end()
+            except BaseException:  # Ctrl-C on the way in
+                self.end()
+                raise
+        if self.errors:
+            try:
+                raise self.errors[min(self.errors)]
+            finally:
+                self.errors = {}  # the error knows this frame, which knows this task: no cycle
+
+    def end(self) -> None:
+        """Take what is left, and wait for workers: from here on nobody writes into the caller's arrays."""
+        try:
+            me = threading.get_ident()
+            others = [part for part in range(self.parts) if self.takers.setdefault(part, me) != me]
+            while not self.done.issuperset(others):
+                self.news.get()
+            self.function = _nothing  # a worker that wakes up too late would keep its arrays
+        except BaseException:  # Ctrl-C, perhaps not the first
+            self.end()
+            raise
+
+
+def _nothing(part: int) -> None:
+    pass
 
 
 class Worker(threading.Thread):
-    """A thread that runs the functions it is handed, one after the other."""
+    """A thread that does the parts it is handed, one after the other."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, blas: Blas) -> None:
         super().__init__(name=f"tinygrad_cnn-{number}", daemon=True)
-        self.todo: queue.SimpleQueue[tuple[Callable[[int], None], int, Join]] = queue.SimpleQueue()
+        self.blas = blas
+        self.todo: queue.SimpleQueue[tuple[Task, int]] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Work until the process ends."""
+        for library in self.blas.libraries:
+            if library.per_thread:
+                library.set(1)
         with np.errstate(all="ignore"):  # as `Backend.activate` in the thread that asks
             while True:
-                function, part, join = self.todo.get()
-                try:
-                    function(part)
-                except BaseException as error:  # handed to the caller, who raises it
-                    join.errors.append((part, error))
-                finally:
-                    join.done.release()
-                del function, join  # else the arrays of the last job would live until the next one
-
-
-class Join:
-    """Where the caller waits for the parts it gave away."""
-
-    def __init__(self) -> None:
-        self.done = threading.Semaphore(0)
-        self.errors: list[tuple[int, BaseException]] = []
+                task, part = self.todo.get()
+                task.help(part)
+                del task  # else the arrays of the last job would live until the next one
 
 
 class Pool:
@@ -140,35 +266,31 @@ class Pool:
         self.blas = Blas()
         self.size: int | None = None
         self._workers: list[Worker] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def threads(self) -> int:
         """Threads in use: as set, else all cores; one where the BLAS cannot be limited."""
         if self.size is None:
-            self.size = cpu_count() if self.blas.controllable else 1
-            if not self.blas.controllable:
+            self.size = (asked_for() or cpu_count()) if self.blas.libraries else 1
+            if not self.blas.libraries:
                 logger.info("threadpoolctl cannot limit the threads of this BLAS: working with one thread")
         return self.size
 
-    def run(self, function: Callable[[int], None], parts: int) -> None:
-        """Call `function(0)` … `function(parts − 1)` at the same time, part 0 here; the first error is raised."""
+    def workers(self, number: int) -> list[Worker]:
+        """So many workers, or fewer where the system has no more threads to give."""
         with self._lock:
-            while len(self._workers) < parts - 1:
-                worker = Worker(len(self._workers) + 1)
-                worker.start()
+            while len(self._workers) < number:
+                worker = Worker(len(self._workers) + 1, self.blas)
+                try:
+                    worker.start()
+                except RuntimeError:  # a limit of the system, or the program is about to end
+                    break
                 self._workers.append(worker)
-            workers = self._workers[: parts - 1]
-        join = Join()
-        with self.blas.single():
-            for part, worker in enumerate(workers, start=1):
-                worker.todo.put((function, part, join))
-            try:
-                function(0)
-            finally:  # also after an error here: nobody may still write into the caller's arrays
-                for _ in workers:
-                    join.done.acquire()
-        if join.errors:
-            raise min(join.errors, key=lambda pair: pair[0])[1]
+            return self._workers[:number]
+
+    def run(self, function: Callable[[int], Any], parts: int) -> None:
+        """Call `function(0)` … `function(parts − 1)` at the same time, part 0 here; the first error is raised."""
+        self.blas.alone(Task(function, parts).lead, self.workers(parts - 1))
 
 
 _pool = Pool()
@@ -185,8 +307,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def asked_for() -> int | None:
+    """The number of threads TINYGRAD_CNN_NUM_THREADS asks for."""
+    value = os.environ.get(VARIABLE, "").strip()
+    if not value:
+        return None
+    with contextlib.suppress(ValueError):
+        if (n := int(value)) > 0:
+            return n
+    warnings.warn(
+        f"{VARIABLE}={value!r}: it must be a whole number of threads, 1 or more; using all {cpu_count()} cores. "
+        "Correct it or unset it, or call tinygrad_cnn.set_num_threads(n)",
+        TinygradCnnWarning,
+        stacklevel=2,
+    )
+    return None
+
+
 def get_num_threads() -> int:
-    """Threads a fast kernel splits its batch over."""
+    """Threads a fast kernel splits its work over: as set, else TINYGRAD_CNN_NUM_THREADS, else the cores there are."""
     return _pool.threads()
 
 
@@ -198,17 +337,20 @@ def set_num_threads(n: int) -> None:
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"set_num_threads: {n!r} is not a positive whole number of threads")
-    _pool.size = n if _pool.blas.controllable else 1
+    _pool.size = n if _pool.blas.libraries else 1
     _pool.blas.set(n)
 
 
 def respect_quota() -> None:
-    """Keep the BLAS from starting a thread per core of the machine in a container that may use only some of them."""
+    """Keep the BLAS from starting a thread per core of the machine in a container that may use only some of them.
+
+    It changes what NumPy does elsewhere in the process, too; the command line calls it, the library does not.
+    """
     if (cgroup_quota() or math.inf) < (os.cpu_count() or 1):
         _pool.blas.set(cpu_count())
 
 
-# below this, handing work over (some 40 µs) costs more than it saves
+# below this, handing work over costs more than it saves
 WORTHWHILE_SECONDS = 150e-6
 
 
@@ -217,17 +359,18 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
 
     Args:
         n: Number of items, usually samples.
-        work: Handles items first … last − 1; `part` numbers the parts from 0.
+        work: Handles items first … last − 1; `part` numbers the parts from 0. One thread may do several parts, one
+            after the other: what a part leaves for later is kept by part, never by thread.
         seconds: Rough time of all the work on one core.
 
     Returns:
         The number of parts, so that partial sums can be added in order.
     """
-    threads = min(get_num_threads(), n)
-    inside = isinstance(threading.current_thread(), Worker)  # a worker that waited for workers could wait for ever
-    if threads < 2 or seconds < WORTHWHILE_SECONDS or inside:
-        with _pool.blas.single():  # else the library's threads, which wait by spinning, would slow down our own
-            work(0, 0, n)
+    threads = min(_pool.size or _pool.threads(), n)
+    # a worker does not split again: the others have their own parts to do
+    if threads < 2 or seconds < WORTHWHILE_SECONDS or isinstance(threading.current_thread(), Worker):
+        # alone, too: the library's threads wait by spinning, and would take the cores of the next kernel's workers
+        _pool.blas.alone(work, 0, 0, n)
         return 1
     bounds = [n * i // threads for i in range(threads + 1)]
     _pool.run(lambda part: work(part, bounds[part], bounds[part + 1]), threads)

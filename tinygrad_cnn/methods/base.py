@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -46,6 +47,8 @@ class Methods:
         def __getitem__(self, index: Any) -> Tensor: ...
 
     def _binary(self, operation: Function, x: Any, y: Any, *, floating: bool = False, number: bool = True) -> Any:
+        if alike((x, y), number):
+            return self._apply(operation, x, y)
         operands = self._operands(operation.name, x, y, floating=floating, number=number)
         return NotImplemented if operands is NotImplemented else self._apply(operation, *operands)
 
@@ -61,6 +64,24 @@ class Methods:
     def _needs_float(self, operation: str) -> None:
         if not dtypes.is_floating(self.dtype):
             raise DtypeError(f"{operation}: needs floating-point numbers, not {self.dtype}; convert with .float()")
+
+
+def alike(values: Sequence[Any], number: bool) -> bool:
+    """Whether all are tensors of one floating format (or numbers, which widen none): nothing to convert."""
+    common: np.dtype | None = None
+    for value in values:
+        if isinstance(value, Methods):
+            dtype = value._data.dtype
+            if dtype != common:
+                if common is not None or dtype.kind != "f":
+                    return False
+                common = dtype
+        elif not number or type(value) not in _NUMBERS:
+            return False
+    return common is not None
+
+
+_NUMBERS = (float, int, bool)
 
 
 def is_bool(value: Any) -> bool:

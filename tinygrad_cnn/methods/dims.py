@@ -22,6 +22,8 @@ class Alias(TypedDict, total=False):
 
 def numpy_names(dim: Any, keepdim: bool, alias: Alias) -> tuple[Any, bool]:
     """`dim` and `keepdim`, under whichever name they were given."""
+    if not alias:
+        return dim, keepdim
     unknown = set(alias) - {"axis", "keepdims"}
     if unknown:
         raise TypeError(f"unknown argument {unknown.pop()!r}; the names are dim, keepdim, axis and keepdims")

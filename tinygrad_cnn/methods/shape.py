@@ -196,10 +196,11 @@ def _resolve(operation: str, shape: Shape, wanted: Shape) -> Shape:
     >>> _resolve("reshape", (2, 6), (3, -1))
     (3, 4)
     """
-    total, known = math.prod(shape), math.prod(n for n in wanted if n != -1)
-    result = wanted
-    if wanted.count(-1) == 1 and known and total % known == 0:
-        result = tuple(total // known if n == -1 else n for n in wanted)
+    total, result = math.prod(shape), wanted
+    if wanted.count(-1) == 1:
+        known = -math.prod(wanted)  # of the other sizes
+        if known and total % known == 0:
+            result = tuple(total // known if n == -1 else n for n in wanted)
     if math.prod(result) != total or min(result, default=0) < 0:
         raise ShapeError(f"{operation}: {shape} holds {total} numbers, which do not fit into shape {wanted}")
     return result

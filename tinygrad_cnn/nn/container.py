@@ -8,6 +8,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import Any, Self, overload
 
 from tinygrad_cnn.nn.module import Module, _bracketed, _indented
+from tinygrad_cnn.nn.row import at_once
 
 
 class _Numbered(Module):
@@ -114,9 +115,13 @@ class Sequential(_Numbered):
         return type(self)(*self, *other)
 
     def forward(self, x: Any) -> Any:
-        """Each module's output is the next one's input."""
-        for module in self:
-            x = module(x)
+        """Each module's output is the next one's input; some are computed at once, see `nn.row`."""
+        modules: list[Module] = list(self)
+        while modules:
+            x, done = at_once(modules, x)
+            if not done:
+                x, done = modules[0](x), 1
+            del modules[:done]
         return x
 
 

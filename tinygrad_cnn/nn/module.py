@@ -79,10 +79,11 @@ class Module(ModuleTree):
     forward: Callable[..., Any] = _forward_missing
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for pre_hook in tuple(self._forward_pre_hooks.values()):
-            changed = pre_hook(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
+        if self._forward_pre_hooks:
+            for pre_hook in tuple(self._forward_pre_hooks.values()):
+                changed = pre_hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
         inside = scope.set(Scope(self, scope.get()))
         try:
             result = self.forward(*args, **kwargs)
@@ -91,10 +92,11 @@ class Module(ModuleTree):
             raise
         finally:
             scope.reset(inside)
-        for hook in tuple(self._forward_hooks.values()):
-            changed = hook(self, args, result)
-            if changed is not None:
-                result = changed
+        if self._forward_hooks:
+            for hook in tuple(self._forward_hooks.values()):
+                changed = hook(self, args, result)
+                if changed is not None:
+                    result = changed
         return result
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Hook:

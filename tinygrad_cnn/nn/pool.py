@@ -8,7 +8,7 @@ from tinygrad_cnn import functional as F
 from tinygrad_cnn.autograd import Tensor
 from tinygrad_cnn.nn.arguments import one_sample, per_axis, whole
 from tinygrad_cnn.nn.module import Module
-from tinygrad_cnn.shapes import Shape, ShapeError, Window, one_dim
+from tinygrad_cnn.shapes import Shape, ShapeError, Window, one_dim, window
 
 
 class _Pool(Module):
@@ -44,7 +44,7 @@ class _Pool(Module):
     def _window(self) -> Window:
         kernel = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * self.rank
         stride = kernel if self.stride is None else self.stride
-        return Window(kernel, stride, self.padding, self.dilation, self.ceil_mode)
+        return window(kernel, stride, self.padding, self.dilation, self.ceil_mode)
 
     def _function(self, name: str) -> Any:
         """`F.max_pool2d` for name "max_pool" and two axes."""

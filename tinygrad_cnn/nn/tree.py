@@ -76,11 +76,11 @@ class ModuleTree:
     def __getattr__(self, name: str) -> Any:
         # only called for names that are no ordinary attributes
         own = self.__dict__
-        if name in (*_TABLES, "_transient", "training", "_forward_hooks", "_forward_pre_hooks"):
-            raise self._not_initialised()
         for table in _TABLES:
             if name in own.get(table, ()):
                 return own[table][name]
+        if name in (*_TABLES, "_transient", "training", "_forward_hooks", "_forward_pre_hooks"):
+            raise self._not_initialised()
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:

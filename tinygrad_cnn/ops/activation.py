@@ -35,11 +35,12 @@ class LeakyReLU(Function):
     slope: float = 0.01
 
     def forward(self, x: Array) -> Array:
-        self.save(mask=x > 0)
-        return namespace(x).where(x > 0, x, x * self.slope)
+        y, mask = kernels.leaky_relu_forward(x, self.slope)
+        self.save(mask=mask)
+        return y
 
     def backward(self, dy: Array) -> Array:
-        return namespace(dy).where(self.saved.mask, dy, dy * self.slope)
+        return kernels.leaky_relu_backward(dy, self.saved.mask, self.slope)
 
 
 class PReLU(Broadcast):
@@ -65,13 +66,11 @@ class ELU(Function):
     scale: float = 1.0
 
     def forward(self, x: Array) -> Array:
-        xp = namespace(x)
         self.save(x=x)
-        return xp.where(x <= 0, self.alpha * xp.expm1(x), x) * self.scale  # eˣ − 1 would lose the digits of small x
+        return kernels.elu_forward(x, self.alpha, self.scale)
 
     def backward(self, dy: Array) -> Array:
-        xp, x = namespace(dy), self.saved.x
-        return xp.where(x <= 0, dy * (self.alpha * xp.exp(x)), dy) * self.scale
+        return kernels.elu_backward(dy, self.saved.x, self.alpha, self.scale)
 
 
 @dataclass(eq=False)
@@ -96,11 +95,10 @@ class SiLU(Function):
 
     def forward(self, x: Array) -> Array:
         self.save(x=x)
-        return x * kernels.sigmoid_forward(x)
+        return kernels.silu_forward(x)
 
     def backward(self, dy: Array) -> Array:
-        x, gate = self.saved.x, kernels.sigmoid_forward(self.saved.x)
-        return dy * (gate * (1 + x * (1 - gate)))
+        return kernels.silu_backward(dy, self.saved.x)
 
 
 class Sigmoid(Function):
@@ -135,20 +133,20 @@ class Softplus(Function):
     threshold: float = 20.0
 
     def forward(self, x: Array) -> Array:
-        xp, scaled = namespace(x), x * self.beta
         self.save(x=x)
-        smooth = xp.maximum(scaled, 0) + xp.log1p(xp.exp(-xp.abs(scaled)))  # e^(beta·x) itself would overflow
-        return xp.where(scaled > self.threshold, x, smooth / self.beta)
+        return kernels.softplus_forward(x, self.beta, self.threshold)
 
     def backward(self, dy: Array) -> Array:
-        scaled = self.saved.x * self.beta
-        return namespace(dy).where(scaled > self.threshold, dy, dy * kernels.sigmoid_forward(scaled))
+        return kernels.softplus_backward(dy, self.saved.x, self.beta, self.threshold)
 
 
 class Hardtanh(Clamp):
     """x held between `low` and `high`; at the limits themselves, too, no gradient comes back."""
 
     def forward(self, x: Array) -> Array:
-        y = super().forward(x)
-        self.save(inside=~((x <= self.low) | (x >= self.high)))
+        y, inside = kernels.hardtanh_forward(x, self.low, self.high)
+        self.save(inside=inside)
         return y
+
+    def backward(self, dy: Array) -> Array:
+        return kernels.hardtanh_backward(dy, self.saved.inside)

@@ -150,7 +150,8 @@ def _window(operation: Conv | ConvTranspose, weight: Shape, sizes: dict[str, int
             f"{operation.name}: {C} input and {K} output channels cannot be cut into groups={groups} equal groups; "
             "groups must divide both"
         )
-    for name, value in operation.attributes().items():
+    for name in ("stride", "padding", "dilation", "output_padding"):
+        value = getattr(operation, name, 0)
         if isinstance(value, tuple) and len(value) not in (1, len(kernel)):
             raise ShapeError(
                 f"{operation.name}: {name}={value} must be one whole number, or {len(kernel)}, one for each axis of "

@@ -27,10 +27,13 @@ class Broadcast(Function):
 
     def returned(self, *gradients: Array | None) -> tuple[Array | None, ...]:
         """The gradients, each summed to the shape its operand had before broadcasting."""
-        return tuple(
-            kernels.unbroadcast(d, shape) if need and shape is not None else None
-            for d, shape, need in zip(gradients, self.input_shapes, self.needs.flags)
-        )
+        returned: list[Array | None] = []
+        for d, shape, need in zip(gradients, self.input_shapes, self.needs.flags):
+            if not need or d is None:
+                returned.append(None)
+            else:
+                returned.append(d if d.shape == shape else kernels.unbroadcast(d, shape))
+        return tuple(returned)
 
 
 class Add(Broadcast):

@@ -35,17 +35,9 @@ class ClassLoss(Function):
         return {}
 
     def wanted(self, target: Array, classes: int, weight: Array | None, dtype: Any) -> Array:
-        """What each class should score, (N, C, …): 1 for the right one, smoothed, times its weight, 0 if ignored."""
-        xp = backend_of(target).xp
+        """What each class should score, (N, C, …)."""
         self.check_target(target, classes)
-        axis = xp.arange(classes).reshape((-1,) + (1,) * (target.ndim - 1))
-        target = xp.expand_dims(target, 1)
-        q = (target == axis).astype(dtype) * (1 - self.label_smoothing) + self.label_smoothing / classes
-        if weight is not None:
-            q = q * weight.reshape(axis.shape)
-        inside = (target >= 0) & (target < classes)
-        # a class that does not exist gives NaN where looking at the values would be slow (on a GPU)
-        return xp.where(target == self.ignore_index, 0, xp.where(inside, q, xp.nan)).astype(dtype)
+        return kernels.class_targets(target, classes, weight, self.ignore_index, self.label_smoothing, dtype)
 
     def check_target(self, target: Array, classes: int) -> None:
         """Refuse class numbers that do not exist."""

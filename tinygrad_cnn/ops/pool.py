@@ -11,7 +11,7 @@ from tinygrad_cnn.backends import backend_of, namespace
 from tinygrad_cnn.dtypes import DtypeError, accumulator, bool_
 from tinygrad_cnn.function import Function
 from tinygrad_cnn.kernels import Kernel
-from tinygrad_cnn.shapes import Shape, ShapeError, Signature, Window
+from tinygrad_cnn.shapes import Shape, ShapeError, Window
 
 Array = Any
 
@@ -26,16 +26,17 @@ class Pool(Function):
     window: Window
 
     def __post_init__(self) -> None:
+        layout = LAYOUTS[self.window.rank]
         self.name = f"{type(self).name}{self.window.rank}d"
+        self.signature = f"x:{layout} -> NC..."
+        self.remedies = {"rank": f"x is ({', '.join(layout)}): add a batch of one with x[None]"}
 
     def kernel(self, way: str) -> Kernel:
         """`kernels.max_pool2d_forward` for way "forward"."""
         return kernels.get(f"{self.name}_{way}")
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
-        x, layout = shapes[0] or (), LAYOUTS[self.window.rank]
-        advice = {"rank": f"x is ({', '.join(layout)}): add a batch of one with x[None]"}
-        sizes = Signature.parse(f"x:{layout} -> NC...").match(self.name, {"x": x}, remedies=advice)
+        x, sizes = shapes[0] or (), super().check_shapes(shapes)
         for (before, _), kernel in zip(self.window.pads, self.window.kernel):
             if 2 * before > kernel:
                 raise ShapeError(

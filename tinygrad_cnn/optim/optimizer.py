@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -149,21 +151,24 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                with p.backend.activate(), p.writing(f"{self.name}.step") as w:
+        writer = f"{self.name}.step"
+        moved = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        for backend, pairs in itertools.groupby(moved, key=lambda pair: pair[0].backend):
+            with backend.activate(), contextlib.ExitStack() as block:  # one for many: most parameters are small
+                for p, group in pairs:
+                    w = p._unlock(writer, block)
                     dw = -p.grad if group.get("maximize") else p.grad
-                    self.update(w, dw, self._state_of(p), group)
+                    self.update(w, dw, self._state_of(p, w), group)
         self._step_count += 1
         return loss
 
-    def _state_of(self, p: Tensor) -> dict[str, Any]:
+    def _state_of(self, p: Tensor, w: Any) -> dict[str, Any]:
         """This parameter's state, on its device and in its dtype: it follows `model.to(...)`."""
-        state = self.state.setdefault(p, {})
+        state = self.state.get(p)
+        if state is None:
+            state = self.state[p] = {}
         for key, value in state.items():
-            if is_array(value) and (value.dtype != p.dtype or backend_of(value) is not p.backend):
+            if is_array(value) and (value.dtype != w.dtype or backend_of(value) is not p.backend):
                 state[key] = p.backend.asarray(value, dtype=p.dtype)
         return state
 

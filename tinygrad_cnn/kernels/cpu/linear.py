@@ -1,4 +1,8 @@
-"""The fully connected layer, its rows or features split over threads."""
+"""The fully connected layer, its features split over threads: each thread reads only its own weights.
+
+With many features and few samples (AlexNet's fc6: 38 million weights for 16 images) the time goes into reading the
+weights, so that dividing the samples would have every thread read all of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.kernels.cpu.blocks import FLOPS, blas_ready
+from tinygrad_cnn.kernels.cpu import layout
+from tinygrad_cnn.kernels.cpu.blocks import BYTES_PER_SECOND, FLOPS, blas_ready
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.kernels.threads import split
 
@@ -15,35 +20,43 @@ Array = np.ndarray
 
 @kernel("linear_forward", backend="cpu")
 def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """Samples split over threads."""
-    if not blas_ready(x, weight) or not x.size:
+    """Output features split over threads."""
+    if not blas_ready(x, weight) or not x.size or not weight.size:
         return NotImplemented
     D, F = weight.shape
     rows = x.reshape(-1, F)
     y = np.empty((len(rows), D), x.dtype)
 
     def work(part: int, first: int, last: int) -> None:
-        np.matmul(rows[first:last], weight.T, out=y[first:last])
+        out = y[:, first:last]
+        np.matmul(rows, weight[first:last].T, out=out)
         if bias is not None:
-            y[first:last] += bias
+            np.add(out, bias[first:last], out=out)
 
-    split(len(rows), work, 2 * rows.size * D / FLOPS)
+    split(D, work, _seconds(rows, weight))
     return y.reshape(*x.shape[:-1], D)
 
 
 @kernel("linear_backward", backend="cpu")
 def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Array | None, ...]:
-    """Split by samples for dx, by output features for dweight, so that no partial sums have to be added."""
+    """Split by input features for dx, by output features for dweight, so that no partial sums have to be added.
+
+    dx lies in memory as x does: behind a flattened image with the batch innermost, that is what the image wants.
+    """
     if not blas_ready(x, weight, dy) or not x.size or not dy.size:
         return NotImplemented
     D, F = weight.shape
     dy_rows, x_rows = dy.reshape(-1, D), x.reshape(-1, F)
-    dx = np.empty_like(x_rows, order="C") if needs.x else None
-    dweight = np.empty_like(weight, order="C") if needs.weight else None
-    seconds = 2 * x_rows.size * D / FLOPS
-    if dx is not None:
-        split(len(dx), lambda part, a, b: np.matmul(dy_rows[a:b], weight, out=dx[a:b]), seconds)
-    if dweight is not None:
-        split(D, lambda part, a, b: np.matmul(dy_rows[:, a:b].T, x_rows, out=dweight[a:b]), seconds)
+    dx = dweight = None
+    if needs.x:
+        dx = layout.empty(x_rows.shape, x.dtype) if layout.batch_last(x_rows) else np.empty(x_rows.shape, x.dtype)
+        split(F, lambda _, a, b: np.matmul(dy_rows, weight[:, a:b], out=dx[:, a:b]), _seconds(x_rows, weight))
+    if needs.weight:
+        dweight = np.empty(weight.shape, x.dtype)
+        split(D, lambda _, a, b: np.matmul(dy_rows[:, a:b].T, x_rows, out=dweight[a:b]), _seconds(x_rows, weight))
     dbias = dy_rows.sum(axis=0) if needs.bias else None
     return None if dx is None else dx.reshape(x.shape), dweight, dbias
+
+
+def _seconds(rows: Array, weight: Array) -> float:
+    return 2 * len(rows) * weight.size / FLOPS + weight.nbytes / BYTES_PER_SECOND

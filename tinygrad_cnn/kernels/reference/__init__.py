@@ -1,7 +1,7 @@
 """The textbook: every kernel as short as it can be read, on any array library; the oracle of all fast versions.
 
 - `graph`: topological order, unbroadcast, index_add
-- `activations`: relu, sigmoid, tanh, gelu, softmax, log_softmax
+- `activations`: relu, leaky_relu, hardtanh, elu, sigmoid, silu, softplus, tanh, gelu, softmax, log_softmax
 - `linear`: the fully connected layer
 - `padding`: a border of one value or of the image's own pixels
 - `conv`: convolution as a sum over the kernel's taps
@@ -9,13 +9,15 @@
 - `norm`: batch and local response normalisation
 - `upsample`: nearest pixels and blends of neighbours
 - `dropout`: the counter-based mask
-- `loss`: cross-entropy
+- `loss`: cross-entropy, and what it wants of each class
+- `fused`: operations in a row
 """
 
 from tinygrad_cnn.kernels.reference import (
     activations,
     conv,
     dropout,
+    fused,
     graph,
     linear,
     loss,
@@ -25,4 +27,4 @@ from tinygrad_cnn.kernels.reference import (
     upsample,
 )
 
-__all__ = ["activations", "conv", "dropout", "graph", "linear", "loss", "norm", "padding", "pool", "upsample"]
+__all__ = ["activations", "conv", "dropout", "fused", "graph", "linear", "loss", "norm", "padding", "pool", "upsample"]

@@ -26,6 +26,46 @@ def relu_backward(dy: Array, mask: Array) -> Array:
     return namespace(dy).where(mask, dy, 0)
 
 
+@kernel("leaky_relu_forward")
+def leaky_relu_forward(x: Array, slope: float) -> tuple[Array, Array]:
+    """`y = x` where x is positive, else `slope·x`, and the mask where it is."""
+    mask = x > 0
+    return namespace(x).where(mask, x, x * slope), mask
+
+
+@kernel("leaky_relu_backward")
+def leaky_relu_backward(dy: Array, mask: Array, slope: float) -> Array:
+    """`dx = dy` where x was positive, else `slope·dy`."""
+    return namespace(dy).where(mask, dy, dy * slope)
+
+
+@kernel("hardtanh_forward")
+def hardtanh_forward(x: Array, low: float, high: float) -> tuple[Array, Array]:
+    """`y = min(max(x, low), high)`, and the mask where x lets the gradient through: not at the limits."""
+    xp = namespace(x)
+    return xp.minimum(xp.maximum(x, low), high), ~((x <= low) | (x >= high))
+
+
+@kernel("hardtanh_backward")
+def hardtanh_backward(dy: Array, inside: Array) -> Array:
+    """`dx = dy` between the limits, else 0."""
+    return namespace(dy).where(inside, dy, 0)
+
+
+@kernel("elu_forward")
+def elu_forward(x: Array, alpha: float, scale: float) -> Array:
+    """`y = scale·x` where x is positive, else `scale·alpha·(eˣ − 1)`."""
+    xp = namespace(x)
+    return xp.where(x <= 0, alpha * xp.expm1(x), x) * scale  # eˣ − 1 would lose the digits of small x
+
+
+@kernel("elu_backward")
+def elu_backward(dy: Array, x: Array, alpha: float, scale: float) -> Array:
+    """`dx = scale·dy` where x is positive, else `scale·alpha·eˣ·dy`."""
+    xp = namespace(dy)
+    return xp.where(x <= 0, dy * (alpha * xp.exp(x)), dy) * scale
+
+
 @kernel("sigmoid_forward")
 def sigmoid_forward(x: Array) -> Array:
     """`y = 1 / (1 + e⁻ˣ)`; for negative x as `eˣ / (1 + eˣ)`: no exp overflows, small results keep their digits."""
@@ -37,6 +77,34 @@ def sigmoid_forward(x: Array) -> Array:
 def sigmoid_backward(dy: Array, y: Array) -> Array:
     """`dx = dy·y·(1 − y)`."""
     return dy * (y * (1 - y))
+
+
+@kernel("silu_forward")
+def silu_forward(x: Array) -> Array:
+    """`y = x·σ(x)`, with the sigmoid σ."""
+    return x * sigmoid_forward(x)
+
+
+@kernel("silu_backward")
+def silu_backward(dy: Array, x: Array) -> Array:
+    """`dx = dy·σ·(1 + x·(1 − σ))`."""
+    gate = sigmoid_forward(x)
+    return dy * (gate * (1 + x * (1 - gate)))
+
+
+@kernel("softplus_forward")
+def softplus_forward(x: Array, beta: float, threshold: float) -> Array:
+    """`y = log(1 + e^(beta·x))/beta`; x itself where `beta·x` is above the threshold."""
+    xp, scaled = namespace(x), x * beta
+    smooth = xp.maximum(scaled, 0) + xp.log1p(xp.exp(-xp.abs(scaled)))  # e^(beta·x) itself would overflow
+    return xp.where(scaled > threshold, x, smooth / beta)
+
+
+@kernel("softplus_backward")
+def softplus_backward(dy: Array, x: Array, beta: float, threshold: float) -> Array:
+    """`dx = dy·σ(beta·x)`; dy itself above the threshold."""
+    scaled = x * beta
+    return namespace(dy).where(scaled > threshold, dy, dy * sigmoid_forward(scaled))
 
 
 @kernel("tanh_forward")

@@ -11,6 +11,22 @@ from tinygrad_cnn.kernels.table import kernel
 Array = Any
 
 
+@kernel("class_targets")
+def class_targets(
+    target: Array, classes: int, weight: Array | None, ignore_index: int, label_smoothing: float, dtype: Any
+) -> Array:
+    """What each class should score, (N, C, …): 1 for the right one, smoothed, times its weight, 0 if ignored."""
+    xp = namespace(target)
+    axis = xp.arange(classes).reshape((-1,) + (1,) * (target.ndim - 1))
+    target = xp.expand_dims(target, 1)
+    q = (target == axis).astype(dtype) * (1 - label_smoothing) + label_smoothing / classes
+    if weight is not None:
+        q = q * weight.reshape(axis.shape)
+    inside = (target >= 0) & (target < classes)
+    # a class that does not exist gives NaN where looking at the values would be slow (on a GPU)
+    return xp.where(target == ignore_index, 0, xp.where(inside, q, xp.nan)).astype(dtype)
+
+
 @kernel("cross_entropy_forward")
 def cross_entropy_forward(logits: Array, target: Array) -> tuple[Array, Array]:
     """`lossₙ = −Σ_c target[n,c]·log softmax(logits)[n,c]` for target probabilities (N, C, …), and log softmax."""

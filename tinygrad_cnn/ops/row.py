@@ -1,0 +1,92 @@
+"""Several operations in a row, computed at once.
+
+A convolution, its ReLU and its pooling are three nodes of the graph, always: that is what a picture of the graph shows,
+and what a hook may want to see the gradient of. But computing them at once saves half of the time. So a `Row` stands
+behind the last of its nodes: forward and backward go through it, past the nodes between. As soon as somebody wants to
+see what lies between, `unfold` computes the members one by one from what the row kept, and from then on the nodes are
+on their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_cnn import kernels
+from tinygrad_cnn.function import Function, Node, needs_of
+from tinygrad_cnn.ops.conv import Conv2d
+from tinygrad_cnn.ops.pool import MaxPool
+from tinygrad_cnn.shapes import Shape
+
+Array = Any
+
+
+@dataclass(eq=False)
+class Row(Function):
+    """A layer and the operations on its result, as the kernel that bears all their names.
+
+    Args:
+        members: Unused operations: `Conv2d` or `Linear`, `ReLU`, and behind a convolution perhaps `MaxPool`.
+    """
+
+    members: tuple[Function, ...]
+
+    def __post_init__(self) -> None:
+        first = self.members[0]
+        self.name, self.input_names = first.name, first.input_names
+        names = "_".join(member.name for member in self.members)
+        self.kernels = {way: kernels.get(f"{names}_{way}") for way in ("forward", "backward")}
+
+    def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
+        first, last = self.members[0], self.members[-1]
+        sizes = first.check_shapes(shapes)
+        x, weight = shapes[0] or (), shapes[1] or ()
+        between, self.settings = (*x[:-1], weight[0]), {}
+        if isinstance(first, Conv2d):
+            between = (x[0], weight[0], *first.window.outs(x[2:]))
+            self.settings = {"window": first.window, "groups": first.groups}
+        for member in self.members:
+            member.shape = between
+        if isinstance(last, MaxPool):
+            last.check_shapes((between,))
+            last.shape = (*between[:2], *last.out)
+            self.settings["pool"] = last.window
+        return sizes
+
+    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        made = self.kernels["forward"](x, weight, bias, **self.settings)
+        y, kept = made if isinstance(made, tuple) else (made, made)
+        self.save(x=x, weight=weight, kept=kept)
+        self.bias = bias if bias is None or not self.saved else bias.copy()  # the optimizer changes it before we ask
+        return y
+
+    def backward(self, dy: Array) -> tuple[Array | None, ...]:
+        x, weight, kept = self.saved.x, self.saved.weight, self.saved.kept
+        return self.kernels["backward"](dy, kept, x, weight, **self.settings, needs=self.needs)
+
+    def stand_behind(self, scopes: Collection[Any]) -> Function:
+        """Make the members, each with its scope, nodes of the graph in the place of the row; returns the last."""
+        parents, needs, shapes = self.parents, self.needs, self.input_shapes
+        for member, scope in zip(self.members, scopes):
+            member.parents, member.needs, member.input_shapes = parents, needs, shapes
+            member.dtype, member.scope = self.dtype, scope
+            parents, needs, shapes = (member,), needs_of(("x",), (True,)), (member.shape,)
+        *before, last = self.members
+        last.row = self
+        self.members = tuple(before)  # no way back to the last: a circle would keep all arrays until Python notices
+        return last
+
+    def hidden(self, wanted: Collection[Node]) -> bool:
+        """Whether nobody asks for what lies between the members."""
+        return not any(node.hooks or node.retains_grad or node in wanted for node in self.members)
+
+    def unfold(self, last: Function) -> None:
+        """Compute the members one by one, so that each can go back by itself."""
+        self.check_unchanged()
+        inputs: tuple[Any, ...] = (self.saved.x, self.saved.weight, self.bias)
+        for member in (*self.members, last):
+            result = member.forward(*inputs)
+            inputs = result[:1] if isinstance(result, tuple) else (result,)
+        self.members[0].watched, last.row = self.watched, None
+        self.free()

@@ -94,7 +94,7 @@ def gradients_of(some: Any, dy: Any, x: Any, weight: Any, window: Window, groups
 @pytest.mark.parametrize("tile", [(1, 1), (1, 2), (2, 2), (3, 2), (4, 4)], ids=str)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_tiles_of_every_size_compute_the_same(size, tile, monkeypatch):
-    def forced(window, groups, C, K, image, out, even=False):
+    def forced(window, groups, C, K, image, out):
         return tiles.Tiles(Grid(window, image, out, tile), groups, C // groups, K // groups)
 
     monkeypatch.setattr(tiles, "choose", forced)
@@ -231,11 +231,18 @@ def test_what_fusion_declines():
     forward = kernels.get("conv2d_relu_max_pool2d_forward").implementations["cpu"]
     assert forward(x, weight, bias, Window((3, 3), (2, 2)), window, groups) is NotImplemented
     assert forward(x[:4], weight, bias, HALVES, window, groups) is NotImplemented  # too few samples
+
+
+def test_nan_stays_in_its_image():
+    x, weight, bias, _, window, groups = arrays(POOLED[0])
+    wanted, winners = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
     x[3, 0, 4, 4] = np.nan
-    assert forward(x, weight, bias, HALVES, window, groups) is NotImplemented
-    y, _ = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)  # the single kernels do it
+    y, winner = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
+    others = [n for n in range(len(x)) if n != 3]
     assert np.isnan(y[3]).any()
-    assert not np.isnan(y[2]).any()
+    assert (winner[np.isnan(y)] == NO_WINNER).all()
+    assert np.array_equal(y[others], wanted[others])
+    assert np.array_equal(winner[others], winners[others])
 
 
 @pytest.mark.parametrize("size", [POOLED[0], WINOGRAD[0]], ids=str)

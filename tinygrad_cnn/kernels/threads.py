@@ -252,6 +252,7 @@ class Worker(threading.Thread):
         for library in self.blas.libraries:
             if library.per_thread:
                 library.set(1)
+        _here.splitting = True
         with np.errstate(all="ignore"):  # as `Backend.activate` in the thread that asks
             while True:
                 task, part = self.todo.get()
@@ -290,9 +291,20 @@ class Pool:
 
     def run(self, function: Callable[[int], Any], parts: int) -> None:
         """Call `function(0)` … `function(parts − 1)` at the same time, part 0 here; the first error is raised."""
-        self.blas.alone(Task(function, parts).lead, self.workers(parts - 1))
+        _here.splitting = True
+        try:
+            self.blas.alone(Task(function, parts).lead, self.workers(parts - 1))
+        finally:
+            _here.splitting = False
 
 
+class Here(threading.local):
+    """What this thread is about."""
+
+    splitting = False  # a part of a split is being done here, or waited for
+
+
+_here = Here()
 _pool = Pool()
 
 
@@ -300,6 +312,7 @@ def _after_fork() -> None:
     global _pool
     parents, _pool = _pool, Pool()
     _pool.size = parents.size
+    _here.splitting = False
     parents.blas.restore()  # in the middle of a split, whose thread may not be here to end it
 
 
@@ -367,8 +380,8 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
         The number of parts, so that partial sums can be added in order.
     """
     threads = min(_pool.size or _pool.threads(), n)
-    # a worker does not split again: the others have their own parts to do
-    if threads < 2 or seconds < WORTHWHILE_SECONDS or isinstance(threading.current_thread(), Worker):
+    # a part is not split again, whoever does it: its numbers must not depend on who that was
+    if threads < 2 or seconds < WORTHWHILE_SECONDS or _here.splitting:
         # alone, too: the library's threads wait by spinning, and would take the cores of the next kernel's workers
         _pool.blas.alone(work, 0, 0, n)
         return 1

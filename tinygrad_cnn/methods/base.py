@@ -72,10 +72,10 @@ def alike(values: Sequence[Any], number: bool) -> bool:
     for value in values:
         if isinstance(value, Methods):
             dtype = value._data.dtype
-            if dtype != common:
-                if common is not None or dtype.kind != "f":
-                    return False
+            if common is None:  # asked first: NumPy holds float64 equal to None
                 common = dtype
+            if dtype != common or dtype.kind != "f":
+                return False
         elif not number or type(value) not in _NUMBERS:
             return False
     return common is not None

@@ -40,9 +40,10 @@ def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
         return x, 0
     together = modules[:length]
     layer: Any = together[0]
-    if any(map(_on_its_own, together)) or x.ndim != layer.weight.ndim:
+    weight, bias = layer.weight, layer.bias
+    if any(map(_on_its_own, together)) or x.ndim != weight.ndim:
         return x, 0
-    inputs = [t for t in (x, layer.weight, layer.bias) if t is not None]
+    inputs = [x, weight] if bias is None else [x, weight, bias]
     if any(t.dtype != x.dtype for t in inputs):
         return x, 0
     row = Row(tuple(OPERATIONS[kind](module) for kind, module in zip(kinds, together)))
@@ -58,10 +59,11 @@ def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
 
 def _on_its_own(module: Any) -> bool:
     """Whether somebody looks at this module's result, or changed what it does."""
+    state = module.__dict__
     return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or "forward" in module.__dict__
-        or getattr(module, "return_indices", False)
-        or getattr(module, "padding_mode", "zeros") != "zeros"
+        state["_forward_hooks"]
+        or state["_forward_pre_hooks"]
+        or "forward" in state
+        or state.get("return_indices")
+        or state.get("padding_mode", "zeros") != "zeros"
     )

@@ -1,21 +1,22 @@
 """Convolution, ReLU and pooling in one pass: what lies between never leaves the cache.
 
-One after the other, LeNet-5's first three operations write 4,704 numbers an image, read and write them again for ReLU,
-and read them for pooling, which leaves 1,176. Here a block of `tiles` is pooled where its product stands: the outputs
-of a tile that are pooled together lie in neighbouring slabs of memory, each a run of all tiles and samples, and their
-maximum is three comparisons of slabs. The number of the winner, a byte for each pooled output, is all that backward
-needs: ReLU's mask is in it (`NO_WINNER`), too.
+One after the other, LeNet-5's first three operations write 4,704 numbers an image, read and write them for ReLU, and
+read them again for pooling, which leaves 1,176. Here a block of `tiles` is pooled where its product stands. Tiles are
+2×2, as the windows that pool, and the four outputs of a tile lie in four slabs of memory, each a run of all tiles and
+samples: their maximum is three comparisons of slabs. The number of the winner, a byte for each pooled output, is all
+that backward needs: ReLU's mask is in it (`NO_WINNER`), too.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from tinygrad_cnn.kernels.cpu import conv, layout, linear, tiles
+from tinygrad_cnn.kernels.cpu.grid import Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
-from tinygrad_cnn.kernels.reference.fused import NO_WINNER
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.shapes import Window
 
@@ -55,43 +56,28 @@ def conv_relu_max_pool_forward(
     if plan is None:
         return NotImplemented
     N, K, (P, Q) = len(x), len(weight), plan.grid.out
-    m, n = (size // 2 for size in plan.grid.tile)
     y = layout.empty((N, K, P // 2, Q // 2), x.dtype)
     winner = layout.empty(y.shape, np.uint8)
-    unlike_itself: list[int] = []
 
-    def finish(products: Array, a: int, b: int, top: int, bottom: int) -> None:
-        _, _, _, high, wide, samples = products.shape
-        slabs = products.reshape(K, m, 2, n, 2, high * wide * samples)
-        shape = (K, m, n, slabs.shape[-1])
-        rows, right = scratch("rows", (2, *shape), x.dtype), scratch("right", (2, *shape), bool)
-        for i in (0, 1):  # within a row first: of equal pixels the first one wins
-            np.greater(slabs[:, :, i, :, 1], slabs[:, :, i, :, 0], out=right[i])
-            np.maximum(slabs[:, :, i, :, 0], slabs[:, :, i, :, 1], out=rows[i])
-        below = np.greater(rows[1], rows[0], out=scratch("below", shape, bool)).view(np.uint8)
-        largest = np.maximum(rows[0], rows[1], out=rows[0])
-        if np.isnan(largest.max()):
-            unlike_itself.append(a)
-            return
-        upper, lower = right.view(np.uint8)  # the winner is `upper`, or `lower + 2` where the row below has it
-        np.add(lower, 2, out=lower)
-        np.subtract(lower, upper, out=lower)
-        np.multiply(lower, below, out=lower)
-        np.add(upper, lower, out=upper)
-        shut = np.less_equal(largest, 0, out=right[1]).view(np.uint8)
-        np.negative(shut, out=shut)  # 1 → 255
-        np.bitwise_or(upper, shut, out=upper)
-        np.maximum(largest, 0, out=largest)
-        for target, made in ((y, largest), (winner, upper)):
-            followed = layout.memory(target)[..., a:b]
-            made = made.reshape(K, m, n, high, wide, samples)
-            for u in range(m):
-                for v in range(n):
-                    places = followed[:, top * m + u : bottom * m : m, v::n]
-                    np.copyto(places, made[:, u, v, : places.shape[1], : places.shape[2]])
+    def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
+        left, right = products[:, :, 0], products[:, :, 1]  # (K, 2, rows, columns, samples)
+        in_row = np.greater(right, left, out=scratch("in row", right.shape, bool)).view(np.uint8)
+        largest = np.maximum(left, right, out=left)  # within a row first: of equal pixels the first one wins
+        upper, lower = largest[:, 0], largest[:, 1]
+        below = np.greater(lower, upper, out=scratch("below", upper.shape, bool)).view(np.uint8)
+        largest = np.maximum(upper, lower, out=upper)
+        above, beneath = in_row[:, 0], in_row[:, 1]  # the winner is `above`, or `beneath + 2` in the row below
+        np.add(beneath, 2, out=beneath)
+        np.subtract(beneath, above, out=beneath)
+        np.multiply(beneath, below, out=beneath)
+        np.add(above, beneath, out=above)
+        shut = np.greater(largest, 0, out=below.view(bool)).view(np.uint8)
+        np.subtract(shut, 1, out=shut)  # 1 → 0, 0 → 255; NaN is not greater than 0
+        np.bitwise_or(above, shut, out=layout.memory(winner)[:, top:bottom, :, a:b])
+        np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
 
     tiles.produce(plan, x, weight, bias, finish)
-    return NotImplemented if unlike_itself else (y, winner)
+    return y, winner
 
 
 @kernel("conv2d_relu_max_pool2d_backward", backend="cpu")
@@ -102,38 +88,32 @@ def conv_relu_max_pool_backward(
     plan = _tiles(x, weight, pool, window, groups)
     if plan is None or dy.dtype != x.dtype or not np.isfinite(dy.sum()):  # 0·∞ would be NaN
         return NotImplemented
-    K, (m, n) = len(weight), (size // 2 for size in plan.grid.tile)
     arriving, winners = layout.memory(dy), layout.memory(winner)
+    taps = np.arange(4, dtype=np.uint8).reshape(1, 4, 1, 1, 1)
 
-    def start(dproducts: Array, a: int, b: int, top: int, bottom: int) -> None:
-        _, _, _, high, wide, samples = dproducts.shape
-        shape = (K, m, n, high, wide, samples)
-        gradient, tap = scratch("rows", shape, x.dtype), scratch("taps", shape, np.uint8)
-        if not plan.grid.exact:
-            tap.fill(NO_WINNER)  # tiles beyond the edge
-        for target, source in ((gradient, arriving), (tap, winners)):
-            for u in range(m):
-                for v in range(n):
-                    places = source[:, top * m + u : bottom * m : m, v::n, a:b]
-                    np.copyto(target[:, u, v, : places.shape[1], : places.shape[2]], places)
-        slabs = dproducts.reshape(K, m, 2, n, 2, -1)
-        gradient, tap = gradient.reshape(K, m, n, -1), tap.reshape(K, m, n, -1)
-        won = scratch("right", tap.shape, bool)
-        for number in range(4):
-            np.equal(tap, number, out=won)
-            np.multiply(gradient, won, out=slabs[:, :, number // 2, :, number % 2])
+    def start(dproducts: Array, top: int, bottom: int, a: int, b: int) -> None:
+        gradient, winner = (given[:, None, top:bottom, :, a:b] for given in (arriving, winners))
+        four = dproducts.reshape(len(weight), 4, *gradient.shape[2:])
+        won = np.equal(winner, taps, out=scratch("in row", four.shape, bool))
+        np.multiply(gradient, won, out=four)
 
     return tiles.go_back(plan, start, x, weight, needs)
 
 
 def _tiles(x: Array, weight: Array, pool: Window, window: Window, groups: int) -> tiles.Tiles | None:
-    """Tiles of which 2×2 outputs are pooled together; the last row or column is left out if there is an odd one."""
+    """Tiles of the 2×2 outputs that are pooled together; None for other windows, and where `winograd` is better."""
     if pool != HALVING or not isinstance(conv.way(x, weight, window, groups), conv.ByTiles):
         return None
-    C, H, W = x.shape[1:]
+    _, C, H, W = x.shape
+    return _halves(window, groups, C, len(weight), H, W)
+
+
+@functools.lru_cache(maxsize=256)
+def _halves(window: Window, groups: int, C: int, K: int, H: int, W: int) -> tiles.Tiles | None:
     P, Q = window.outs((H, W))
-    out = (P - P % 2, Q - Q % 2)
-    return tiles.choose(window, groups, C, len(weight), (H, W), out, even=True) if min(out) else None
+    out = (P - P % 2, Q - Q % 2)  # an odd row or column is not pooled
+    grid = Grid(window, (H, W), out, (2, 2))
+    return tiles.Tiles(grid, groups, C // groups, K // groups) if min(out) else None
 
 
 @kernel("linear_relu_forward", backend="cpu")

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_cnn.kernels.cpu.layout import strided
 from tinygrad_cnn.kernels.cpu.scratch import scratch
@@ -67,27 +68,64 @@ class Grid:
         return tuple(tile * stride for tile, stride in zip(self.tile, self.window.stride))
 
     @functools.cached_property
-    def places(self) -> tuple[int, ...]:
-        """Rows and columns of a phase, as far as the tiles see it."""
-        return tuple(count + -(-seen // step) - 1 for count, seen, step in zip(self.counts, self.seen, self.steps))
+    def reach(self) -> tuple[int, ...]:
+        """How many places of a phase a tile sees, in rows and columns."""
+        return tuple(-(-seen // step) for seen, step in zip(self.seen, self.steps))
 
     @functools.cached_property
-    def phases(self) -> list[tuple[Any, Any]]:
-        """Pairs of indices: into an image (C, H, W, n), and of the same pixels into its phases."""
-        axes = []
-        for size, (before, _), step, places in zip(self.image, self.window.pads, self.steps, self.places):
-            pairs = []
+    def places(self) -> tuple[int, ...]:
+        """Rows and columns of a phase, as far as the tiles see it."""
+        return tuple(count + reach - 1 for count, reach in zip(self.counts, self.reach))
+
+    @functools.cached_property
+    def known(self) -> dict[tuple[int, int], list[tuple[Any, Any]]]:
+        """What `pairs` found before."""
+        return {}
+
+    def pairs(self, top: int, bottom: int) -> list[tuple[Any, Any]]:
+        """`find_pairs`, remembered."""
+        pairs = self.known.get((top, bottom))
+        if pairs is None:
+            pairs = self.known[top, bottom] = self.find_pairs(top, bottom)
+        return pairs
+
+    def find_pairs(self, top: int, bottom: int) -> list[tuple[Any, Any]]:
+        """Where pixels are, and where they go in the phases that rows top … bottom − 1 of the tiles see: indices.
+
+        Into an image (C, H, W, n) seen as (C, H/step, step, W/step, step, n), one pair, where its rows, its columns
+        and the padding before them are whole steps; else into the image itself, a pair for each phase.
+        """
+        axes: list[list[tuple[Any, Any, Any]]] = []
+        ranges = ((top, bottom + self.reach[0] - 1), (0, self.places[1]))
+        for size, (before, _), step, (first, last) in zip(self.image, self.window.pads, self.steps, ranges):
+            options: list[tuple[Any, Any, Any]] = []
             for phase in range(step):
-                first = (phase - before) % step  # of the image's rows, the first that belongs to this phase
-                place = (first + before) // step
-                count = max(0, min(-(-(size - first) // step), places - place))
-                pairs.append((slice(first, first + count * step, step), phase, slice(place, place + count)))
-            axes.append(pairs)
+                begin = (phase - before) % step  # of the image's rows, the first that belongs to this phase
+                place = (begin + before) // step
+                low, high = max(first, place), max(first, min(last, place - (begin - size) // step))
+                rows = slice(begin + (low - place) * step, begin + (high - place) * step, step)
+                options.append((rows, phase, slice(low - first, max(low, high) - first)))
+            if self.aligned:
+                steps, _, places = options[0]
+                options = [(slice(steps.start // step, steps.stop // step), slice(None), places)]
+            axes.append(options)
+        every = slice(None)
+        if self.aligned:
+            ((rows, _, high),), ((columns, _, wide),) = axes
+            return [((every, every, every, rows, columns), (every, every, every, high, wide))]
         return [
-            ((slice(None), rows, columns), (slice(None), u, v, high, wide))
+            ((every, rows, columns), (every, u, v, high, wide))
             for rows, u, high in axes[0]
             for columns, v, wide in axes[1]
         ]
+
+    @functools.cached_property
+    def aligned(self) -> bool:
+        """Whether rows, columns and the padding before them are whole steps: then one copy sorts them all."""
+        return all(
+            size % step == before % step == 0
+            for size, (before, _), step in zip(self.image, self.window.pads, self.steps)
+        )
 
     @functools.cached_property
     def covers(self) -> bool:
@@ -97,51 +135,66 @@ class Grid:
             for size, (before, _), step, places in zip(self.image, self.window.pads, self.steps, self.places)
         )
 
-    def sorted(self, x: Array, purpose: str = "phases") -> Array:
-        """An image (C, H, W, n), padded and in phases: (C, steps, steps, rows, columns, n).
+    def sorted(self, x: Array, top: int = 0, bottom: int | None = None, purpose: str = "phases") -> Array:
+        """What rows top … bottom − 1 of the tiles see of an image (C, H, W, n), padded and in phases.
 
-        What is returned is work space for this purpose, or x itself.
+        Returns:
+            (C, steps, steps, rows, columns, n): work space for this purpose, or x itself.
         """
+        bottom = self.counts[0] if bottom is None else bottom
+        high = bottom - top + self.reach[0] - 1
         if self.steps == (1, 1) and x.shape[1:3] == self.places and x.strides[-1] == x.itemsize:
-            return x[:, None, None]
-        phases = scratch(purpose, (len(x), *self.steps, *self.places, x.shape[-1]), x.dtype)
-        phases.fill(0)
-        for pixels, places in self.phases:
-            phases[places] = x[pixels]
+            return x[:, None, None, top : top + high]
+        phases = scratch(purpose, (len(x), *self.steps, high, self.places[1], x.shape[-1]), x.dtype)
+        pairs = self.pairs(top, bottom)
+        if len(pairs) > 1 or phases[pairs[0][1]].size < phases.size:
+            phases.fill(0)
+        x = self._by_steps(x)
+        for pixels, places in pairs:
+            np.copyto(phases[places], x[pixels])
         return phases
 
     def unsorted(self, phases: Array, x: Array) -> None:
-        """Write phases back into an image."""
+        """Write the phases of a whole image back into it."""
         if not self.covers:
             x[...] = 0
-        for pixels, places in self.phases:
-            x[pixels] = phases[places]
+        x = self._by_steps(x)
+        for pixels, places in self.pairs(0, self.counts[0]):
+            np.copyto(x[pixels], phases[places])
 
-    def gather(self, phases: Array, columns: Array, top: int, bottom: int) -> None:
-        """Copy what the tiles of rows top … bottom − 1 see into columns (C, a, b, rows, columns of tiles, n)."""
-        (a, b), (down, right), (_, wide) = self.seen, self.steps, self.counts
+    def _by_steps(self, x: Array) -> Array:
+        if not self.aligned:
+            return x
+        (C, H, W, n), (channel, row, column, one), (down, right) = x.shape, x.strides, self.steps
+        return as_strided(
+            x, (C, down, right, H // down, W // right, n), (channel, row, column, down * row, right * column, one)
+        )
+
+    def gather(self, phases: Array, columns: Array) -> None:
+        """Copy what tiles see from the phases of their rows into columns (C, a, b, rows, columns of tiles, n)."""
+        (a, b), (down, right) = self.seen, self.steps
         if a % down or b % right:
-            for pixels, place in self._met(phases, columns, top, bottom):
+            for pixels, place in self._met(phases, columns):
                 np.copyto(place, pixels)
             return
         # one copy: what is seen at i·down + u is a row of the phases further for each i, and so is the next tile
+        C, _, _, high, wide, n = columns.shape
         channel, u, v, row, column, one = phases.strides
-        C, n = len(phases), phases.shape[-1]
-        shape = (C, a // down, down, b // right, right, bottom - top, wide, n)
-        strides = (channel, row, u, column, v, row, column, one)
-        np.copyto(columns.reshape(shape), strided(phases, shape, strides, axis=3, start=top))
+        shape = (C, a // down, down, b // right, right, high, wide, n)
+        np.copyto(columns.reshape(shape), strided(phases, shape, (channel, row, u, column, v, row, column, one)))
 
-    def scatter(self, columns: Array, phases: Array, top: int, bottom: int) -> None:
+    def scatter(self, columns: Array, phases: Array) -> None:
         """Add the columns to the pixels they were copied from."""
-        for pixels, place in self._met(phases, columns, top, bottom):
+        for pixels, place in self._met(phases, columns):
             np.add(pixels, place, out=pixels)
 
-    def _met(self, phases: Array, columns: Array, top: int, bottom: int) -> Iterator[tuple[Array, Array]]:
-        (a, b), (down, right), (_, wide) = self.seen, self.steps, self.counts
+    def _met(self, phases: Array, columns: Array) -> Iterator[tuple[Array, Array]]:
+        (a, b), (down, right) = self.seen, self.steps
+        high, wide = columns.shape[3:5]
         for i, u in enumerate(range(0, a, down)):
             for j, v in enumerate(range(0, b, right)):
                 place = columns[:, u : u + down, v : v + right]
-                yield phases[:, : place.shape[1], : place.shape[2], top + i : bottom + i, j : j + wide], place
+                yield phases[:, : place.shape[1], : place.shape[2], i : i + high, j : j + wide], place
 
     def outputs(self, y: Array, tiles: Array, top: int, bottom: int) -> Iterator[tuple[Array, Array]]:
         """Pairs of views, for each place in a tile: outputs in y (K, P, Q, n), and in tiles (K, m, n, rows, …, n)."""

@@ -40,24 +40,11 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
     return np.empty((*rest, N), dtype).transpose(len(rest), *range(len(rest)))
 
 
-def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...], axis: int = 0, start: int = 0) -> Array:
-    """A view with other strides, from index `start` of an axis on.
+def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """A view with other strides.
 
     As NumPy's `as_strided`, but of an array in one piece in a tenth of the time, and within its bounds.
     """
     if array.flags.c_contiguous:
-        return np.ndarray(shape, array.dtype, array, start * array.strides[axis], strides)
-    return as_strided(array[(slice(None),) * axis + (slice(start, None),)], shape, strides)
-
-
-def flat(x: Array) -> Array | None:
-    """All numbers of a dense array in the order of its memory, as a view; None for an array with gaps."""
-    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-    followed = x.transpose(order)
-    return followed.reshape(-1) if followed.flags.c_contiguous else None
-
-
-def alike(*arrays: Array) -> bool:
-    """Whether arrays have the same shape, strides and format: element-wise work may walk their memory together."""
-    first = arrays[0]
-    return all((a.shape, a.strides, a.dtype) == (first.shape, first.strides, first.dtype) for a in arrays)
+        return np.ndarray(shape, array.dtype, array, 0, strides)
+    return as_strided(array, shape, strides)

@@ -61,7 +61,7 @@ class Strided:
 
     def _phases(self, x: Array) -> Array:
         """Each phase of each channel as a channel: (N, C·s², rows, columns)."""
-        phases = self.grid.sorted(layout.memory(x), "sorted")
+        phases = self.grid.sorted(layout.memory(x), purpose="sorted")
         return phases.reshape(-1, *phases.shape[3:]).transpose(3, 0, 1, 2)
 
     def _filters(self, weight: Array) -> Array:

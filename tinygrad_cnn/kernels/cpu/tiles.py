@@ -23,21 +23,26 @@ Backward takes the same three steps the other way round: the gradient of the mat
 are summed into the gradient of the filters; the gradient of the columns is `matrixᵀ · dy`, and each number is added to
 the pixel it was copied from. The bias is one more column of the matrix, with a row of ones below the pixels.
 
-Images lie in memory as (C, H, W, N) (see `layout`), so that every copy moves runs of samples; threads take samples.
-Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all sizes of tiles with the reference.
+Images lie in memory as (C, H, W, N) (see `layout`), so that every copy moves runs of samples. Threads take rows of
+tiles (half the samples would make as many runs, half as long), and for the pixels' gradients, where rows overlap,
+channels. Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all sizes with the reference.
+
+A pixel that is NaN or infinite makes all outputs of the tiles that see it NaN, also where its weight is a zero of the
+matrix; other images are untouched.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.kernels.cpu import layout
-from tinygrad_cnn.kernels.cpu.blocks import BLOCK_BYTES, FLOPS
+from tinygrad_cnn.kernels.cpu import gemm, layout
+from tinygrad_cnn.kernels.cpu.blocks import FLOPS
 from tinygrad_cnn.kernels.cpu.grid import Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.threads import split
@@ -47,8 +52,15 @@ Array = np.ndarray
 
 # the sizes of tiles that are tried, in rows or columns of outputs
 SIZES = (1, 2, 4)
-# samples a thread takes at a time: runs long enough to copy well, few enough to stay in the cache
+# bytes of columns and products a thread works on: calls of NumPy long enough that two threads seldom want Python's lock
+# at the same moment, and a block that the third-level cache holds; and runs of samples not to fall below
+BLOCK_BYTES = 4 << 20
 SAMPLES = 32
+# parts of a row of tiles that threads may share
+SHARES = 4
+# seconds of work below which threads share single products only: two threads that make many short calls of NumPy wait
+# for Python's lock, and for being woken, as long as they work
+MANY_CALLS = 1e-3
 # a core multiplies and adds so many times while it copies one number in runs
 COPIES = 25.0
 # a product of few rows takes as long as one with so many rows more
@@ -113,52 +125,57 @@ class Tiles:
             matrix[:, :, -1].reshape(self.groups, self.K, -1)[...] = bias.reshape(self.groups, self.K, 1)
         return matrix
 
-    def columns(self, phases: Array, top: int, bottom: int) -> Array:
-        """What the tiles of some rows see, one column a tile and sample: (groups, rows, L), the last row ones."""
+    def columns(self, phases: Array, high: int) -> Array:
+        """What `high` rows of tiles see, one column a tile and sample: (groups, rows, L), the last row ones."""
         n, wide = phases.shape[-1], self.grid.counts[1]
-        columns = scratch("columns", (self.groups, self.rows, (bottom - top) * wide * n), phases.dtype)
+        columns = scratch("columns", (self.groups, self.rows, high * wide * n), phases.dtype)
         columns[:, -1] = 1
-        for part, pixels in self._by_groups(columns, phases, bottom - top):
-            self.grid.gather(pixels, part, top, bottom)
+        shape = (*self.grid.seen, high, wide, n)
+        if self.C == 1:  # depthwise: the groups are the channels
+            self.grid.gather(phases, columns[:, :-1].reshape(self.groups, *shape))
+        else:
+            for group, pixels in zip(columns, phases.reshape(self.groups, self.C, *phases.shape[1:])):
+                self.grid.gather(pixels, group[:-1].reshape(self.C, *shape))
         return columns
 
-    def put_back(self, dcolumns: Array, dphases: Array, top: int, bottom: int) -> None:
-        """Add each number of the columns to the pixel it was copied from."""
-        for part, pixels in self._by_groups(dcolumns, dphases, bottom - top):
-            self.grid.scatter(part, pixels, top, bottom)
-
-    def _by_groups(self, columns: Array, phases: Array, high: int) -> Iterator[tuple[Array, Array]]:
-        shape = (*self.grid.seen, high, self.grid.counts[1], phases.shape[-1])
-        if self.C == 1:  # depthwise: the groups are the channels
-            yield columns[:, :-1].reshape(self.groups, *shape), phases
-            return
-        for group in range(self.groups):
-            yield columns[group, :-1].reshape(self.C, *shape), phases[group * self.C : (group + 1) * self.C]
-
-    def products(self, matrix: Array, phases: Array, top: int, bottom: int) -> Array:
-        """The outputs of some rows of tiles: (K·groups, m, n, rows, columns of tiles, samples)."""
-        columns = self.columns(phases, top, bottom)
-        products = scratch("products", (self.groups, self.outputs, columns.shape[2]), phases.dtype)
-        np.matmul(matrix, columns, out=products)
-        return products.reshape(self.products_shape(bottom - top, phases.shape[-1]))
-
     def products_shape(self, high: int, n: int) -> tuple[int, ...]:
-        """Of `high` rows of tiles and n samples."""
+        """(K·groups, m, n, rows, columns of tiles, samples) of `high` rows of tiles and n samples."""
         return (self.groups * self.K, *self.grid.tile, high, self.grid.counts[1], n)
 
-    def blocks(self, first: int, last: int, itemsize: int) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-        """Samples a … b − 1 to take together, and for these the rows of tiles top … bottom − 1."""
-        pieces = -(-(last - first) // SAMPLES)
+    def split(self, N: int, itemsize: int, work: Callable[..., None], products: int) -> int:
+        """Share the rows of tiles out: `work(part, blocks)`, and how many parts there were.
+
+        A row is cut into SHARES, so that threads get about as much if there are few rows. Blocks are (top, bottom) of
+        tiles and (first, last) of samples, as many as fit into BLOCK_BYTES.
+        """
         tall, wide = self.grid.counts
-        for i in range(pieces):
-            a, b = (first + (last - first) * j // pieces for j in (i, i + 1))
-            bytes_each = wide * self.groups * (self.rows + self.outputs) * itemsize * (b - a)
-            high = max(1, min(tall, BLOCK_BYTES // bytes_each))
-            yield a, b, [(top, min(top + high, tall)) for top in range(0, tall, high)]
+        each = wide * self.groups * (self.rows + self.outputs) * itemsize
+        cuts = [N * i // SHARES for i in range(SHARES + 1)]
+
+        def blocks(first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
+            row, share = divmod(first, SHARES)
+            while first < last:
+                if share == 0 and last - first >= SHARES:
+                    high = max(1, min((last - first) // SHARES, BLOCK_BYTES // (each * N)))
+                    pieces = max(1, min(each * N // BLOCK_BYTES, N // SAMPLES))
+                    for i in range(pieces):
+                        yield row, row + high, N * i // pieces, N * (i + 1) // pieces
+                    first, row = first + high * SHARES, row + high
+                else:
+                    end = min(SHARES, share + last - first)
+                    if cuts[end] > cuts[share]:
+                        yield row, row + 1, cuts[share], cuts[end]
+                    first, row, share = first + end - share, row + 1, 0
+
+        seconds = 2 * products * N * self.multiplications / FLOPS
+        if seconds < MANY_CALLS:
+            work(0, blocks(0, tall * SHARES))
+            return 1
+        return split(tall * SHARES, lambda part, first, last: work(part, blocks(first, last)), seconds)
 
 
 @functools.lru_cache(maxsize=256)
-def choose(window: Window, groups: int, C: int, K: int, image: Shape, out: Shape, even: bool = False) -> Tiles:
+def choose(window: Window, groups: int, C: int, K: int, image: Shape, out: Shape) -> Tiles:
     """The tiles that cost least, by an estimate.
 
     Args:
@@ -168,10 +185,8 @@ def choose(window: Window, groups: int, C: int, K: int, image: Shape, out: Shape
         K: Filters.
         image: (H, W).
         out: (P, Q).
-        even: Tiles must have even sizes, since 2×2 outputs are to be pooled.
     """
-    sizes = [size for size in SIZES if size % 2 == 0 or not even]
-    grids = (Grid(window, image, out, (m, n)) for m in sizes for n in sizes)
+    grids = (Grid(window, image, out, (m, n)) for m in SIZES for n in SIZES)
     return min((Tiles(grid, groups, C // groups, K // groups) for grid in grids), key=Tiles.cost)
 
 
@@ -182,7 +197,7 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
     tiles = choose(window, groups, C, K, (H, W), out)
     y = layout.empty((N, K, *out), x.dtype)
 
-    def finish(products: Array, a: int, b: int, top: int, bottom: int) -> None:
+    def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
         if relu:
             np.maximum(products, 0, out=products)
         for outputs, made in tiles.grid.outputs(layout.memory(y)[..., a:b], products, top, bottom):
@@ -193,16 +208,17 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
 
 
 def produce(tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None]) -> None:
-    """Compute the products, and hand them to `finish(products, a, b, top, bottom)`, some tiles at a time."""
-    matrix = tiles.matrix(weight, bias)
+    """Compute the products, and hand them to `finish(products, top, bottom, a, b)`, some tiles at a time."""
+    matrix, followed = tiles.matrix(weight, bias), layout.memory(x)
 
-    def work(part: int, first: int, last: int) -> None:
-        for a, b, rows in tiles.blocks(first, last, x.itemsize):
-            phases = tiles.grid.sorted(layout.memory(x)[..., a:b])
-            for top, bottom in rows:
-                finish(tiles.products(matrix, phases, top, bottom), a, b, top, bottom)
+    def work(part: int, blocks: Iterator[tuple[int, int, int, int]]) -> None:
+        for top, bottom, a, b in blocks:
+            columns = tiles.columns(tiles.grid.sorted(followed[..., a:b], top, bottom), bottom - top)
+            products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
+            gemm.times(matrix, columns, products)
+            finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
-    split(len(x), work, 2 * len(x) * tiles.multiplications / FLOPS)
+    tiles.split(len(x), x.itemsize, work, 1)
 
 
 def backward(
@@ -213,7 +229,7 @@ def backward(
     K, P, Q = dy.shape[1:]
     tiles = choose(window, groups, C, K, (H, W), (P, Q))
 
-    def start(dproducts: Array, a: int, b: int, top: int, bottom: int) -> None:
+    def start(dproducts: Array, top: int, bottom: int, a: int, b: int) -> None:
         if not tiles.grid.exact:
             dproducts.fill(0)  # outputs beyond the edge, which nobody asked for
         ends = [layout.memory(array)[..., a:b] for array in (dy, y) if array is not None]
@@ -227,42 +243,65 @@ def backward(
 
 
 def go_back(tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any) -> tuple[Array | None, ...]:
-    """The gradients, where `start(dproducts, a, b, top, bottom)` writes those of the products of some tiles."""
-    grid, dtype = tiles.grid, x.dtype
-    transposed = tiles.matrix(weight, None).swapaxes(1, 2)
-    dx = layout.empty(x.shape, dtype) if needs.x else None
-    filters = bool(needs.weight or needs.bias)
+    """The gradients, where `start(dproducts, top, bottom, a, b)` writes those of the products of some tiles."""
+    N, dtype, (tall, wide) = len(x), x.dtype, tiles.grid.counts
+    followed, filters = layout.memory(x), bool(needs.weight or needs.bias)
     partial: dict[int, Array] = {}
+    kept: Array | None = None
+    if needs.x:  # kept in one piece for the pixels
+        kept = scratch("kept", (tiles.groups * tiles.K, *tiles.grid.tile, tall, wide, N), dtype)
 
-    def work(part: int, first: int, last: int) -> None:
+    def work(part: int, blocks: Iterator[tuple[int, int, int, int]]) -> None:
         total = np.zeros((tiles.groups, tiles.outputs, tiles.rows), dtype)
-        for a, b, rows in tiles.blocks(first, last, x.itemsize):
-            n = b - a
-            phases = grid.sorted(layout.memory(x)[..., a:b]) if filters else None
-            if dx is not None:
-                dphases = scratch("dphases", (x.shape[1], *grid.steps, *grid.places, n), dtype)
-                dphases.fill(0)
-            for top, bottom in rows:
-                L = (bottom - top) * grid.counts[1] * n
-                dproducts = scratch("products", (tiles.groups, tiles.outputs, L), dtype)
-                start(dproducts.reshape(tiles.products_shape(bottom - top, n)), a, b, top, bottom)
-                if phases is not None:
-                    share = scratch("dmatrix", total.shape, dtype)
-                    np.matmul(dproducts, tiles.columns(phases, top, bottom).swapaxes(1, 2), out=share)
-                    np.add(total, share, out=total)
-                if dx is not None:
-                    dcolumns = scratch("columns", (tiles.groups, tiles.rows, L), dtype)
-                    np.matmul(transposed, dproducts, out=dcolumns)
-                    tiles.put_back(dcolumns, dphases, top, bottom)
-            if dx is not None:
-                grid.unsorted(dphases, layout.memory(dx)[..., a:b])
+        share = scratch("dmatrix", total.shape, dtype)
+        for top, bottom, a, b in blocks:
+            high, n = bottom - top, b - a
+            dproducts = scratch("products", (tiles.groups, tiles.outputs, high * wide * n), dtype)
+            shaped = dproducts.reshape(tiles.products_shape(high, n))
+            start(shaped, top, bottom, a, b)
+            if kept is not None:
+                np.copyto(kept[..., top:bottom, :, a:b], shaped)
+            if filters:
+                columns = tiles.columns(tiles.grid.sorted(followed[..., a:b], top, bottom), high)
+                gemm.times_transposed(dproducts, columns, share)
+                np.add(total, share, out=total)
         partial[part] = total
 
-    multiplications = (filters + (dx is not None)) * len(x) * tiles.multiplications
-    parts = split(len(x), work, 2 * multiplications / FLOPS)
+    parts = tiles.split(N, x.itemsize, work, 1)
+    dx = None if kept is None else _pixels(tiles, kept, x, weight)
     if not filters:
         return dx, None, None
     dmatrix = sum((partial[part] for part in range(1, parts)), start=partial[0])
     dweight = tiles.diagonals(dmatrix).sum(axis=(0, 1)).reshape(weight.shape) if needs.weight else None
     dbias = dmatrix[:, :, -1].reshape(tiles.groups * tiles.K, -1).sum(axis=1) if needs.bias else None
     return dx, dweight, dbias
+
+
+def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
+    """The gradient of x from that of all products: some channels at a time, with all their tiles."""
+    (N, C, *_), grid, (tall, wide) = x.shape, tiles.grid, tiles.grid.counts
+    dx = layout.empty(x.shape, x.dtype)
+    followed, dproducts = layout.memory(dx), dproducts.reshape(tiles.groups, tiles.outputs, -1)
+    pixels = math.prod(grid.seen)
+    by_channel = tiles.matrix(weight, None)[:, :, :-1].reshape(tiles.groups, tiles.outputs, tiles.C, pixels)
+    each = pixels * tall * wide * N * x.itemsize
+
+    def work(part: int, first: int, last: int) -> None:
+        while first < last:
+            group, c = divmod(first, tiles.C)
+            end = min(last, (group + 1) * tiles.C, first + max(1, BLOCK_BYTES // each))
+            count = end - first
+            dcolumns = scratch("columns", (count, *grid.seen, tall, wide, N), x.dtype)
+            matrix = by_channel[group, :, c : c + count].reshape(tiles.outputs, -1)
+            gemm.times(matrix.T[None], dproducts[None, group], dcolumns.reshape(1, count * pixels, -1))
+            dphases = scratch("phases", (count, *grid.steps, *grid.places, N), x.dtype)
+            dphases.fill(0)
+            grid.scatter(dcolumns, dphases)
+            grid.unsorted(dphases, followed[first:end])
+            first = end
+
+    if 2 * N * tiles.multiplications / FLOPS < MANY_CALLS:
+        work(0, 0, C)
+    else:
+        split(C, work, 2 * N * tiles.multiplications / FLOPS)
+    return dx

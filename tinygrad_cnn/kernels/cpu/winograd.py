@@ -147,7 +147,7 @@ class Winograd:
             for c, e in _pieces(first, last, max(2, TRANSFORM_BYTES // (a * a * L * 4))):
                 seen = scratch("columns", (a, a, e - c, L), x.dtype)
                 columns = seen.reshape(a, a, e - c, *grid.counts, n)
-                grid.gather(grid.sorted(x[c:e]), columns.transpose(CHANNELS_FIRST), 0, grid.counts[0])
+                grid.gather(grid.sorted(x[c:e]), columns.transpose(CHANNELS_FIRST))
                 both_ways(self.BT, seen.reshape(a, a, -1), transformed[:, :, c:e].reshape(a, a, -1))
 
         split(self.C, work, 4 * a**3 * self.C * L / FLOPS)
@@ -250,7 +250,7 @@ class Winograd:
                 products_back(self.B, U[:, :, group, :, inside].swapaxes(2, 3), M[:, :, group], columns)
                 dphases = scratch("phases", (e - c, *grid.steps, *grid.places, n), dx.dtype)
                 dphases.fill(0)
-                grid.scatter(columns.transpose(CHANNELS_FIRST), dphases, 0, grid.counts[0])
+                grid.scatter(columns.transpose(CHANNELS_FIRST), dphases)
                 grid.unsorted(dphases, dx[c:e])
 
         split(self.C, work, self._seconds(L))

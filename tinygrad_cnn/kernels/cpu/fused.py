@@ -43,7 +43,8 @@ def conv_relu_backward(
 
 def _finite(gradients: tuple[Array | None, ...]) -> Any:
     """The gradients, unless an infinite dy met a zero of the mask: 0·∞ is not what ReLU makes of it."""
-    known = [g for g in gradients[1:] if g is not None]
+    dx, *small = gradients
+    known: list[Any] = [g for g in small if g is not None] or [dx]  # each shows it; dx is the largest
     return gradients if all(np.isfinite(g).all() for g in known) else NotImplemented
 
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_cnn.kernels.cpu.layout import strided
 from tinygrad_cnn.kernels.cpu.scratch import scratch
@@ -166,9 +165,8 @@ class Grid:
         if not self.aligned:
             return x
         (C, H, W, n), (channel, row, column, one), (down, right) = x.shape, x.strides, self.steps
-        return as_strided(
-            x, (C, down, right, H // down, W // right, n), (channel, row, column, down * row, right * column, one)
-        )
+        strides = (channel, row, column, down * row, right * column, one)
+        return strided(x, (C, down, right, H // down, W // right, n), strides)
 
     def gather(self, phases: Array, columns: Array) -> None:
         """Copy what tiles see from the phases of their rows into columns (C, a, b, rows, columns of tiles, n)."""
@@ -196,8 +194,23 @@ class Grid:
                 place = columns[:, u : u + down, v : v + right]
                 yield phases[:, : place.shape[1], : place.shape[2], i : i + high, j : j + wide], place
 
-    def outputs(self, y: Array, tiles: Array, top: int, bottom: int) -> Iterator[tuple[Array, Array]]:
-        """Pairs of views, for each place in a tile: outputs in y (K, P, Q, n), and in tiles (K, m, n, rows, …, n)."""
+    def put_out(self, tiles: Array, y: Array, top: int, bottom: int) -> None:
+        """Copy rows top … bottom − 1 of tiles (K, m, n, rows, columns, samples) to outputs y (K, P, Q, samples)."""
+        for outputs, made in self._outputs(y, tiles, top, bottom):
+            np.copyto(outputs, made)
+
+    def take_in(self, dy: Array, y: Array | None, tiles: Array, top: int, bottom: int) -> None:
+        """Copy dy to some rows of tiles, where y, the result of ReLU, is positive; outputs beyond the edge are 0."""
+        if not self.exact:
+            tiles.fill(0)
+        if y is None:
+            for given, place in self._outputs(dy, tiles, top, bottom):
+                np.copyto(place, given)
+            return
+        for (given, place), (result, _) in zip(*(self._outputs(end, tiles, top, bottom) for end in (dy, y))):
+            np.multiply(given, result > 0, out=place)
+
+    def _outputs(self, y: Array, tiles: Array, top: int, bottom: int) -> Iterator[tuple[Array, Array]]:
         m, n = self.tile
         for u in range(m):
             for v in range(n):

@@ -34,8 +34,10 @@ def memory(x: Array) -> Array:
     return x.transpose(*range(1, x.ndim), 0)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """A new array of this shape (N, …) with the batch innermost."""
+def empty(shape: tuple[int, ...], dtype: Any, batch_last: bool = True) -> Array:
+    """A new array of this shape (N, …), with the batch innermost or in the usual order."""
+    if not batch_last:
+        return np.empty(shape, dtype)
     N, *rest = shape
     return np.empty((*rest, N), dtype).transpose(len(rest), *range(len(rest)))
 

@@ -49,7 +49,7 @@ def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Arr
     dy_rows, x_rows = dy.reshape(-1, D), x.reshape(-1, F)
     dx = dweight = None
     if needs.x:
-        dx = layout.empty(x_rows.shape, x.dtype) if layout.batch_last(x_rows) else np.empty(x_rows.shape, x.dtype)
+        dx = layout.empty(x_rows.shape, x.dtype, layout.batch_last(x_rows))
         split(F, lambda _, a, b: np.matmul(dy_rows, weight[:, a:b], out=dx[:, a:b]), _seconds(x_rows, weight))
     if needs.weight:
         dweight = np.empty(weight.shape, x.dtype)

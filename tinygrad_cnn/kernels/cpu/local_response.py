@@ -25,7 +25,7 @@ import numpy as np
 
 from tinygrad_cnn.kernels.cpu import layout
 from tinygrad_cnn.kernels.cpu.blocks import BYTES_PER_SECOND, blocks_of
-from tinygrad_cnn.kernels.cpu.phases import contiguous, empty, short_runs
+from tinygrad_cnn.kernels.cpu.phases import contiguous, short_runs
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.kernels.threads import split
@@ -39,7 +39,7 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
     if x.dtype.char not in "fd" or not x.size:
         return NotImplemented
     batch_last = layout.batch_last(x)
-    y = empty(x.shape, x.dtype, batch_last)
+    y = layout.empty(x.shape, x.dtype, batch_last)
 
     def work(x: Array, y: Array) -> None:
         x = contiguous("x", x)
@@ -60,7 +60,7 @@ def local_response_norm_backward(dy: Array, x: Array, size: int, alpha: float, b
     if x.dtype.char not in "fd" or dy.dtype != x.dtype or not x.size:
         return NotImplemented
     batch_last = layout.batch_last(x)
-    dx = empty(x.shape, x.dtype, batch_last)
+    dx = layout.empty(x.shape, x.dtype, batch_last)
 
     def work(x: Array, dy: Array, dx: Array) -> None:
         x, dy = contiguous("x", x), contiguous("dy", dy)

@@ -18,7 +18,7 @@ A "column" is not one number but one of many images, in *lanes*: pixels (c, H, W
 sorting moves whole runs. With the batch innermost (see `layout`) memory lies so already, the lanes are the N samples,
 and blocks are cut along the channels. With images one behind the other, a block of whole images is transposed on its
 way into the phases, and the lanes are images (n, c). Rows need no sorting: even a slice of every second row moves runs
-of of Q·lanes numbers. Padding is written around the phases and costs no copy of its own.
+of Q·lanes numbers. Padding is written around the phases and costs no copy of its own.
 
 `Plan` is the geometry, and takes blocks of images apart and puts them together again. `tests/test_cpu_kernels.py`
 compares all of it with the readable kernels, for odd sizes, gaps, padding, dilation and windows that hang over the
@@ -227,11 +227,6 @@ def lanes(x: Array, batch_last: bool) -> Array:
     return layout.memory(x) if batch_last else np.moveaxis(x.reshape(-1, *x.shape[2:]), 0, -1)[None]
 
 
-def empty(shape: Shape, dtype: Any, batch_last: bool) -> Array:
-    """A new array (N, C, …) in this order."""
-    return layout.empty(shape, dtype) if batch_last else np.empty(shape, dtype)
-
-
 def contiguous(purpose: str, block: Array) -> Array:
     """The block, or a copy of it without gaps."""
     if block.flags.c_contiguous:
@@ -256,7 +251,7 @@ def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passe
 
     Args:
         work: Called by several threads.
-        *arrays: Of images; what is written to must lie in memory as `empty` makes it.
+        *arrays: Of images; what is written to must lie in memory as `layout.empty` makes it.
         batch_last: Their order.
         passes: How often the first one goes through the cache, roughly.
     """

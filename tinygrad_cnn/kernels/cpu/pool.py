@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels.cpu import layout
-from tinygrad_cnn.kernels.cpu.phases import Plan, empty, for_blocks, move, plan_of
+from tinygrad_cnn.kernels.cpu.phases import Plan, for_blocks, move, plan_of
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.reference.pool import first_inside
 from tinygrad_cnn.kernels.table import kernel
@@ -54,8 +54,8 @@ def max_pool_forward(x: Array, window: Window) -> tuple[Array, Array]:
         return NotImplemented
     N, C, *sizes = x.shape
     plan, batch_last = plan_of(window, tuple(sizes)), layout.batch_last(x)
-    y = empty((N, C, *plan.out), x.dtype, batch_last)
-    index = empty(y.shape, np.uint8 if len(window) <= 256 else np.int32, batch_last)
+    y = layout.empty((N, C, *plan.out), x.dtype, batch_last)
+    index = layout.empty(y.shape, np.uint8 if len(window) <= 256 else np.int32, batch_last)
     inside = first_inside(np, window, sizes).astype(index.dtype)[..., None] if plan.padding else None
     unlike_itself: list[int] = []
 
@@ -131,7 +131,7 @@ def max_pool_backward(dy: Array, index: Array, shape: Shape, window: Window) -> 
     if dy.dtype.char not in "fd" or not dy.size or math.prod(shape) >= 1 << 31 or not _are_taps(index, window):
         return NotImplemented
     plan, batch_last = plan_of(window, shape[2:]), layout.batch_last(index)
-    dx = empty(shape, dy.dtype, batch_last)
+    dx = layout.empty(shape, dy.dtype, batch_last)
 
     def work(*blocks: Array) -> None:
         image, gradient, tap = blocks if batch_last else (np.moveaxis(block, -1, 1) for block in blocks)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels.cpu import layout
-from tinygrad_cnn.kernels.cpu.phases import Plan, contiguous, empty, for_blocks, move, plan_of
+from tinygrad_cnn.kernels.cpu.phases import Plan, contiguous, for_blocks, move, plan_of
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.shapes import Shape, Window
@@ -43,7 +43,7 @@ def avg_pool_backward(dy: Array, shape: Shape, window: Window, divisor: Any) -> 
     if dy.dtype.char not in "fd" or not dy.size:
         return NotImplemented
     plan, batch_last, divisor = plan_of(window, shape[2:]), layout.batch_last(dy), _beside_lanes(divisor)
-    dx = empty(shape, dy.dtype, batch_last)
+    dx = layout.empty(shape, dy.dtype, batch_last)
 
     def work(image: Array, gradient: Array) -> None:
         share = scratch("share", gradient.shape, dy.dtype)
@@ -84,7 +84,7 @@ def lp_pool_backward(dy: Array, x: Array, y: Array, window: Window, p: float, sc
     if not x.dtype == y.dtype == dy.dtype or x.dtype.char not in "fd" or not dy.size:
         return NotImplemented
     plan, batch_last, scale = plan_of(window, x.shape[2:]), layout.batch_last(x), _beside_lanes(scale)
-    dx = empty(x.shape, x.dtype, batch_last)
+    dx = layout.empty(x.shape, x.dtype, batch_last)
     overflow: list[int] = []
 
     def work(dimage: Array, image: Array, norm: Array, gradient: Array) -> None:
@@ -116,7 +116,7 @@ def _window_sums(x: Array, window: Window, before: Callable[[Array], Array], aft
         return NotImplemented
     N, C, *sizes = x.shape
     plan, batch_last = plan_of(window, tuple(sizes)), layout.batch_last(x)
-    y = empty((N, C, *plan.out), x.dtype, batch_last)
+    y = layout.empty((N, C, *plan.out), x.dtype, batch_last)
 
     def work(block: Array, out: Array) -> None:
         sums = out if out.flags.c_contiguous else scratch("sums", out.shape, out.dtype)

@@ -142,7 +142,7 @@ class Tiles:
         """(K·groups, m, n, rows, columns of tiles, samples) of `high` rows of tiles and n samples."""
         return (self.groups * self.K, *self.grid.tile, high, self.grid.counts[1], n)
 
-    def split(self, N: int, itemsize: int, work: Callable[..., None], products: int) -> int:
+    def split(self, N: int, itemsize: int, work: Callable[..., None]) -> int:
         """Share the rows of tiles out: `work(part, blocks)`, and how many parts there were.
 
         A row is cut into SHARES, so that threads get about as much if there are few rows. Blocks are (top, bottom) of
@@ -167,11 +167,15 @@ class Tiles:
                         yield row, row + 1, cuts[share], cuts[end]
                     first, row, share = first + end - share, row + 1, 0
 
-        seconds = 2 * products * N * self.multiplications / FLOPS
+        return self.share(N, tall * SHARES, lambda part, first, last: work(part, blocks(first, last)))
+
+    def share(self, N: int, n: int, work: Callable[[int, int, int], None]) -> int:
+        """`split` the work into n items if it is large; else `gemm` shares its single products."""
+        seconds = 2 * N * self.multiplications / FLOPS
         if seconds < MANY_CALLS:
-            work(0, blocks(0, tall * SHARES))
+            work(0, 0, n)
             return 1
-        return split(tall * SHARES, lambda part, first, last: work(part, blocks(first, last)), seconds)
+        return split(n, work, seconds)
 
 
 @functools.lru_cache(maxsize=256)
@@ -200,8 +204,7 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
     def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
         if relu:
             np.maximum(products, 0, out=products)
-        for outputs, made in tiles.grid.outputs(layout.memory(y)[..., a:b], products, top, bottom):
-            np.copyto(outputs, made)
+        tiles.grid.put_out(products, layout.memory(y)[..., a:b], top, bottom)
 
     produce(tiles, x, weight, bias, finish)
     return y
@@ -218,7 +221,7 @@ def produce(tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: C
             gemm.times(matrix, columns, products)
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
-    tiles.split(len(x), x.itemsize, work, 1)
+    tiles.split(len(x), x.itemsize, work)
 
 
 def backward(
@@ -230,14 +233,8 @@ def backward(
     tiles = choose(window, groups, C, K, (H, W), (P, Q))
 
     def start(dproducts: Array, top: int, bottom: int, a: int, b: int) -> None:
-        if not tiles.grid.exact:
-            dproducts.fill(0)  # outputs beyond the edge, which nobody asked for
-        ends = [layout.memory(array)[..., a:b] for array in (dy, y) if array is not None]
-        for (given, place), *rest in zip(*(tiles.grid.outputs(end, dproducts, top, bottom) for end in ends)):
-            if rest:
-                np.multiply(given, rest[0][0] > 0, out=place)
-            else:
-                np.copyto(place, given)
+        result = None if y is None else layout.memory(y)[..., a:b]
+        tiles.grid.take_in(layout.memory(dy)[..., a:b], result, dproducts, top, bottom)
 
     return go_back(tiles, start, x, weight, needs)
 
@@ -267,7 +264,7 @@ def go_back(tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, n
                 np.add(total, share, out=total)
         partial[part] = total
 
-    parts = tiles.split(N, x.itemsize, work, 1)
+    parts = tiles.split(N, x.itemsize, work)
     dx = None if kept is None else _pixels(tiles, kept, x, weight)
     if not filters:
         return dx, None, None
@@ -300,8 +297,5 @@ def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
             grid.unsorted(dphases, followed[first:end])
             first = end
 
-    if 2 * N * tiles.multiplications / FLOPS < MANY_CALLS:
-        work(0, 0, C)
-    else:
-        split(C, work, 2 * N * tiles.multiplications / FLOPS)
+    tiles.share(N, C, work)
     return dx

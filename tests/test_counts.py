@@ -83,8 +83,9 @@ def test_matrix_products_of_a_training_step(network, calls, millions, products):
     assert 0 < products.multiplications / N / 1e6 <= millions
 
 
-# network, batch, options → megabytes that a step has allocated at its peak, beyond what stays
-MEMORY = [(("modern", 64, {}), 1.5), (("cifar", 32, {"width": 0.5}), 18.0)]
+# network, batch, options → megabytes that a step has allocated at its peak, beyond what stays; of LeNet-5 most are the
+# columns of both convolutions, which backward takes over from forward
+MEMORY = [(("modern", 64, {}), 4.5), (("cifar", 32, {"width": 0.5}), 18.0)]
 
 
 @pytest.mark.parametrize(("network", "megabytes"), MEMORY, ids=lambda v: str(v))

@@ -220,9 +220,31 @@ def test_convolution_relu_and_pooling_at_once(size, ties):
     assert (winner == NO_WINNER).any()
     dy = np.random.default_rng(1).normal(size=y.shape)
     settings = {"pool": HALVES, "window": window, "groups": groups, "needs": ALL}
+    memo: dict[str, np.ndarray] = {}
+    both("conv2d_relu_max_pool2d_forward", last(x), weight, bias, HALVES, window, groups, memo)
+    assert list(memo) == ["columns"]
     for given in (dy, last(dy)):
-        got, wanted = both("conv2d_relu_max_pool2d_backward", given, winner, last(x), weight, **settings)
-        assert all(np.allclose(a, b, rtol=1e-10, atol=1e-12) for a, b in zip(got, wanted, strict=True))
+        for remembered in (None, memo):
+            settings["memo"] = remembered
+            got, wanted = both("conv2d_relu_max_pool2d_backward", given, winner, last(x), weight, **settings)
+            assert all(np.allclose(a, b, rtol=1e-10, atol=1e-12) for a, b in zip(got, wanted, strict=True))
+
+
+def test_backward_takes_the_columns_of_forward(monkeypatch):
+    """Where there are any: not of large work, which is cut into blocks."""
+    x, weight, bias, _, window, groups = arrays(POOLED[0])
+    made = []
+    columns = tiles.Tiles.columns
+    monkeypatch.setattr(tiles.Tiles, "columns", lambda *args, **kwargs: made.append(1) or columns(*args, **kwargs))
+    for limit, remembered, times in ((1.0, True, 1), (1.0, False, 2), (0.0, True, 2)):
+        monkeypatch.setattr(tiles, "MANY_CALLS", limit)
+        made.clear()
+        memo = {} if remembered else None
+        y, winner = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups, memo)
+        settings = {"memo": memo, "needs": ALL}
+        kernels.conv2d_relu_max_pool2d_backward(y, winner, x, weight, HALVES, window, groups, **settings)
+        assert len(made) == times
+        assert bool(memo) == (remembered and limit > 0)
 
 
 def test_what_fusion_declines():

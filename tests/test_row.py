@@ -51,7 +51,7 @@ def gradients(loss: tcnn.Tensor, net: nn.Sequential, x: tcnn.Tensor) -> list[np.
 
 def nodes_of(result: tcnn.Tensor) -> list:
     nodes = [result.node]
-    while nodes[-1].parents:
+    while nodes[-1].parents and nodes[-1].parents[0] is not None:
         nodes.append(nodes[-1].parents[0])
     return nodes
 
@@ -86,6 +86,34 @@ def test_the_same_numbers_and_gradients(N, bias, monkeypatch):
     assert np.allclose(y.data, wanted.data, rtol=1e-12)
     for got, want in zip(gradients((y**2).sum(), net, x), wanted_gradients, strict=True):
         assert np.allclose(got, want, rtol=1e-9, atol=1e-12)
+
+
+def test_what_forward_leaves_for_backward_goes_with_the_graph():
+    net, x = network(), images()
+    with tcnn.no_grad():
+        assert net(x).node is None
+    y = net(x).sum()
+    row = next(node.row for node in nodes_of(y) if node.name == "max_pool2d")
+    columns = weakref.ref(row.settings["memo"]["columns"])
+    y.backward(retain_graph=True)
+    assert columns() is not None
+    y.backward()
+    assert columns() is None
+    net.requires_grad_(False)
+    y = net(x.requires_grad_()).sum()  # the gradients of the filters would need them
+    row = next(node.row for node in nodes_of(y) if node.name == "max_pool2d")
+    assert "memo" not in row.settings
+
+
+def test_the_limits_of_a_window_are_checked_anew():
+    """What was remembered of another image, another block or another layer does not count."""
+    net, x = network("float32"), images(20, "float32")
+    net(x)
+    with tcnn.strict_sizes(), pytest.raises(ShapeError, match="doesn't fit"):
+        nn.Sequential(nn.Conv2d(2, 4, 4), nn.ReLU(), nn.MaxPool2d(2))(x)
+    with pytest.raises(ShapeError, match="layer pool"):
+        net(x[:, :, :1, :1])
+    net(x)
 
 
 def test_gradcheck_through_rows():

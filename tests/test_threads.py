@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -77,6 +78,43 @@ def test_every_item_once(library, n, size):
     assert [b[0] for b in bounds] == [0, *(b[1] for b in bounds[:-1])]  # in order, without gaps
     sizes = [last - first for first, last in bounds]
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_caller_begins_earlier_and_does_more(library, size):
+    threads._pool.size, calls, seconds = size, {}, 5 * threads.LATE_SECONDS
+    assert split(1000, lambda part, first, last: calls.update({part: last - first}), seconds) == size
+    caller, *workers = (calls[part] for part in range(size))
+    assert max(workers) - min(workers) <= 1
+    assert caller - workers[0] == pytest.approx(1000 / 5, abs=2)
+    assert sum(calls.values()) == 1000
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_tasks_at_the_same_time(library, size, number):
+    """Two short ones on two threads; else one after the other, and each may split its work."""
+    threads._pool.size, done, short = size, {}, threads.SHORT_SECONDS / 2
+    both = taken(2) if size == number == 2 else lambda: None
+
+    def task(i):
+        both()
+        done[i] = threading.current_thread().name, split(6, lambda *part: None, WORTH_IT)
+
+    threads.together(short, *[partial(task, i) for i in range(number)])
+    here = threading.current_thread().name
+    if size == number == 2:
+        assert done == {0: (here, 1), 1: ("tinygrad_cnn-1", 1)}
+    else:
+        assert done == {i: (here, size) for i in range(number)}
+
+
+def test_long_tasks_and_very_short_ones_follow_each_other(library):
+    threads._pool.size = 2
+    for seconds in (threads.SHORT_SECONDS, threads.WORTHWHILE_SECONDS / 2):
+        done = []
+        threads.together(seconds, *[lambda i=i: done.append((i, threading.current_thread())) for i in (0, 1)])
+        assert done == [(0, threading.current_thread()), (1, threading.current_thread())]
 
 
 def test_the_parts_run_at_the_same_time(library):

@@ -25,15 +25,15 @@ seeding = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a child of a fork in the middle of it
     os.register_at_fork(after_in_child=lambda: globals().update(seeding=threading.Lock()))
 
-def weights(steps=3):
+def weights(steps=3, images=37):
     with seeding:  # all threads draw from one generator
         tcnn.manual_seed(7)
         model = models.LeNet5()
     draw = np.random.default_rng(0)
     optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     for _ in range(steps):
-        x = tcnn.tensor(draw.normal(size=(37, 1, 28, 28)).astype(np.float32))
-        loss = nn.functional.cross_entropy(model(x), tcnn.tensor(draw.integers(0, 10, 37)))
+        x = tcnn.tensor(draw.normal(size=(images, 1, 28, 28)).astype(np.float32))
+        loss = nn.functional.cross_entropy(model(x), tcnn.tensor(draw.integers(0, 10, images)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -84,6 +84,13 @@ def test_bits_are_the_same_from_run_to_run(digest, threads):
     assert len({*one, *two}) == 1
     if threads == "2":
         assert one[0] == digest
+
+
+@pytest.mark.parametrize("images", [64, 256])
+def test_bits_are_the_same_at_real_sizes(images):
+    """Where what is split, and how, is decided by the size of the work."""
+    code = f"threads.WORTHWHILE_SECONDS = 150e-6; print(weights(10, {images}))"
+    assert len({*program(code), *program(code), *program(code)}) == 1
 
 
 def test_nothing_changes_in_numpy_and_its_blas():

@@ -452,12 +452,13 @@ def _watch(operation: Function, inputs: Sequence[Any], results: Sequence[Tensor]
     """Note the versions of saved inputs and results."""
     watched = []
     tensors = (*inputs, *results)
+    homes = [owner(tensor._data) if isinstance(tensor, Tensor) else None for tensor in tensors]
     for name, array in operation.saved.items():
         if not is_array(array):
             continue
         home = owner(array)
-        for index, tensor in enumerate(tensors):
-            if isinstance(tensor, Tensor) and owner(tensor._data) is home:
+        for index, (tensor, other) in enumerate(zip(tensors, homes)):
+            if other is home:
                 what = f"input {operation.input_name(index)}" if index < len(inputs) else f"result (saved as {name})"
                 watched.append((what, tensor._version, tensor._version.count))
                 break

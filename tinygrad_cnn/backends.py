@@ -313,28 +313,31 @@ def backend_of(array: Any) -> Backend:
     >>> backend_of(np.zeros(3)).name
     'cpu'
     """
-    kind = type(array)
-    if kind is np.ndarray:
-        return CPU
-    locate = _BY_TYPE.get(kind)
-    if locate is not None:
-        return locate(array)
-    if isinstance(array, (np.ndarray, np.generic)):
-        return CPU
-    if kind.__module__.partition(".")[0] == "cupy":
-        return _cuda(array.device.id)
-    raise DeviceError(f"{kind.__module__}.{kind.__qualname__} is not an array of NumPy or CuPy")
+    backend = CPU if type(array) is np.ndarray else located(array)
+    if backend is None:
+        kind = type(array)
+        raise DeviceError(f"{kind.__module__}.{kind.__qualname__} is not an array of NumPy or CuPy")
+    return backend
 
 
 def is_array(value: Any) -> bool:
     """True for an array of any library in use."""
+    return type(value) is np.ndarray or located(value) is not None
+
+
+def located(value: Any) -> Backend | None:
+    """The backend a value is on; None for what is no array."""
     kind = type(value)
-    return (
-        kind is np.ndarray
-        or kind in _BY_TYPE
-        or isinstance(value, (np.ndarray, np.generic))
-        or (kind.__module__.partition(".")[0] == "cupy" and hasattr(value, "device"))
-    )
+    if kind is np.ndarray:
+        return CPU
+    locate = _BY_TYPE.get(kind)
+    if locate is not None:
+        return locate(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return CPU
+    if kind.__module__.partition(".")[0] == "cupy" and hasattr(value, "device"):
+        return _cuda(value.device.id)
+    return None
 
 
 def namespace(array: Any) -> Any:
@@ -349,6 +352,7 @@ def to_numpy(values: Any) -> Any:
 
 def owner(array: Any) -> Any:
     """The array that owns the memory this one looks into: equal owners mean shared memory."""
-    while getattr(array, "base", None) is not None and is_array(array.base):
-        array = array.base
+    base = getattr(array, "base", None)
+    while base is not None and is_array(base):
+        array, base = base, base.base
     return array

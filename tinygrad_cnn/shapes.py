@@ -52,6 +52,11 @@ def strict_sizes(strict: bool = True) -> Iterator[None]:
         _strict.reset(token)
 
 
+def sizes_are_strict() -> bool:
+    """Whether a `strict_sizes` block is open."""
+    return _strict.get()
+
+
 def _per_axis(what: str, value: Ints, rank: int) -> tuple[int, ...]:
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     try:
@@ -126,6 +131,13 @@ class Window:
                     f'window: padding="same" needs stride 1, not {self.stride}: with a larger stride the output '
                     "cannot be as large as the input; give the padding as a number, (kernel − 1)/2 for ⌈size/stride⌉"
                 )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:  # what is remembered by window asks for it all the time
+        return hash((self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode))
 
     @functools.cached_property
     def rank(self) -> int:

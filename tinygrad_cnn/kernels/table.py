@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from tinygrad_cnn.backends import backend_of, is_array
+from tinygrad_cnn.backends import located
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,8 +53,9 @@ class Kernel:
         """As this package computes it, whoever stands in: for an override that takes some arguments only."""
         sets: tuple[str, ...] = _REFERENCE
         for array in args:
-            if is_array(array):
-                sets = backend_of(array).kernel_sets
+            backend = located(array)
+            if backend is not None:
+                sets = backend.kernel_sets
                 break
         for kernel_set in sets:
             implementation = self.implementations.get(kernel_set)

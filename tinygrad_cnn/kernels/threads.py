@@ -365,6 +365,11 @@ def respect_quota() -> None:
 
 # below this, handing work over costs more than it saves
 WORTHWHILE_SECONDS = 150e-6
+# a worker begins so much later than the caller, who gets that much more to do, and then need not wait and be woken
+LATE_SECONDS = 60e-6
+
+# below this, handing it over once instead of several times makes a difference
+SHORT_SECONDS = 1e-2
 
 
 def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
@@ -385,6 +390,29 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
         # alone, too: the library's threads wait by spinning, and would take the cores of the next kernel's workers
         _pool.blas.alone(work, 0, 0, n)
         return 1
-    bounds = [n * i // threads for i in range(threads + 1)]
+    late = n * LATE_SECONDS / seconds if seconds > LATE_SECONDS else n  # items the caller has done before workers begin
+    each = (n - late) / threads if n - late >= threads else n / threads  # for a worker
+    bounds = [0, *(int(n - each * (threads - i) + 0.5) for i in range(1, threads + 1))]
     _pool.run(lambda part: work(part, bounds[part], bounds[part + 1]), threads)
     return threads
+
+
+def together(seconds: float, *tasks: Callable[[], Any]) -> None:
+    """Do tasks that take about as long, which may split their work: two of them on two threads, a thread each.
+
+    Work that is shared is handed over again for each of its steps; two tasks are handed over once. That pays where
+    handing over counts, below SHORT_SECONDS, and only two threads have nothing left to do.
+
+    Args:
+        seconds: Rough time of all tasks on one core.
+        *tasks: Functions that do not need each other's results; the longest first.
+    """
+
+    def some(part: int, first: int, last: int) -> None:
+        for task in tasks[first:last]:
+            task()
+
+    if len(tasks) == get_num_threads() == 2 and seconds < SHORT_SECONDS:
+        split(2, some, seconds)
+    else:
+        some(0, 0, len(tasks))

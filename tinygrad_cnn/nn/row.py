@@ -7,6 +7,7 @@ the modules one by one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ ROWS: tuple[tuple[type[Module], ...], ...] = ((Conv2d, ReLU, MaxPool2d), (Conv2d
 def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
     """The result of as many of the first modules as can be computed at once, and how many; none: (x, 0)."""
     kinds = tuple(map(type, modules[:3]))
-    length = next((len(row) for row in ROWS if kinds[: len(row)] == row), 0)
+    length = length_of(kinds)
     if not length or not isinstance(x, Tensor) or observer.get() is not None or kernels.any_overridden():
         return x, 0
     together = modules[:length]
@@ -44,7 +45,7 @@ def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
     if any(map(_on_its_own, together)) or x.ndim != weight.ndim:
         return x, 0
     inputs = [x, weight] if bias is None else [x, weight, bias]
-    if any(t.dtype != x.dtype for t in inputs):
+    if len({t.dtype for t in inputs}) > 1:
         return x, 0
     row = Row(tuple(OPERATIONS[kind](module) for kind, module in zip(kinds, together)))
     try:
@@ -55,6 +56,12 @@ def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
         outer = scope.get()
         result._node = row.stand_behind([Scope(module, outer) for module in together])
     return result, length
+
+
+@functools.lru_cache(maxsize=256)
+def length_of(kinds: tuple[type[Module], ...]) -> int:
+    """How many of the first modules, of these classes, are a row; 0 if none are."""
+    return next((len(row) for row in ROWS if kinds[: len(row)] == row), 0)
 
 
 def _on_its_own(module: Any) -> bool:

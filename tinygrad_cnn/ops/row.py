@@ -9,6 +9,7 @@ on their own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from tinygrad_cnn import kernels
 from tinygrad_cnn.function import Function, Node, needs_of
 from tinygrad_cnn.ops.conv import Conv2d
 from tinygrad_cnn.ops.pool import MaxPool
-from tinygrad_cnn.shapes import Shape
+from tinygrad_cnn.shapes import Shape, sizes_are_strict
 
 Array = Any
 
@@ -35,23 +36,15 @@ class Row(Function):
     def __post_init__(self) -> None:
         first = self.members[0]
         self.name, self.input_names = first.name, first.input_names
-        names = "_".join(member.name for member in self.members)
-        self.kernels = {way: kernels.get(f"{names}_{way}") for way in ("forward", "backward")}
+        self.kernels = _kernels(tuple([member.name for member in self.members]))
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
-        first, last = self.members[0], self.members[-1]
-        sizes = first.check_shapes(shapes)
-        x, weight = shapes[0] or (), shapes[1] or ()
-        between, self.settings = (*x[:-1], weight[0]), {}
-        if isinstance(first, Conv2d):
-            between = (x[0], weight[0], *first.window.outs(x[2:]))
-            self.settings = {"window": first.window, "groups": first.groups}
-        for member in self.members:
-            member.shape = between
-        if isinstance(last, MaxPool):
-            last.check_shapes((between,))
-            last.shape = (*between[:2], *last.out)
-            self.settings["pool"] = last.window
+        settings = tuple([_settings(member) for member in self.members])
+        sizes, found, self.settings = _checked(settings, shapes, sizes_are_strict())
+        for member, attributes in zip(self.members, found):
+            vars(member).update(attributes)
+        if "pool" in self.settings and self.needs.weight:
+            self.settings = {**self.settings, "memo": {}}
         return sizes
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -81,6 +74,10 @@ class Row(Function):
         """Whether nobody asks for what lies between the members."""
         return not any(node.hooks or node.retains_grad or node in wanted for node in self.members)
 
+    def free(self) -> None:
+        super().free()
+        self.settings = {}
+
     def unfold(self, last: Function) -> None:
         """Compute the members one by one, so that each can go back by itself."""
         self.check_unchanged()
@@ -90,3 +87,36 @@ class Row(Function):
             inputs = result[:1] if isinstance(result, tuple) else (result,)
         self.members[0].watched, last.row = self.watched, None
         self.free()
+
+
+@functools.cache
+def _kernels(names: tuple[str, ...]) -> dict[str, kernels.Kernel]:
+    """Forward and backward of members of these names."""
+    return {way: kernels.get(f"{'_'.join(names)}_{way}") for way in ("forward", "backward")}
+
+
+def _settings(member: Function) -> tuple[Any, ...]:
+    """What makes another operation like this one: its class, and the values of its fields."""
+    return type(member), *[getattr(member, name) for name in getattr(member, "__dataclass_fields__", ())]
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(
+    settings: tuple[tuple[Any, ...], ...], shapes: tuple[Shape | None, ...], strict: bool
+) -> tuple[dict[str, int], list[dict[str, Any]], dict[str, Any]]:
+    """`check_shapes` of all members, remembered: the sizes, what each noted about itself, what the kernels want."""
+    members = [kind(*values) for kind, *values in settings]
+    first, last = members[0], members[-1]
+    sizes = first.check_shapes(shapes)
+    x, weight, wanted = shapes[0] or (), shapes[1] or (), {}
+    between: Shape = (*x[:-1], weight[0])
+    if isinstance(first, Conv2d):
+        between = (x[0], weight[0], *first.window.outs(x[2:]))
+        wanted = {"window": first.window, "groups": first.groups}
+    for member in members:
+        member.shape = between
+    if isinstance(last, MaxPool):
+        last.check_shapes((between,))
+        last.shape = (*between[:2], *last.out)
+        wanted["pool"] = last.window
+    return sizes, [vars(member) for member in members], wanted

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tinygrad_cnn.autograd import Tensor, enable_grad
-from tinygrad_cnn.backends import backend_of, is_array
+from tinygrad_cnn.backends import Backend, located
 from tinygrad_cnn.nn import Parameter
 from tinygrad_cnn.nn.parameter import zero_gradients
 from tinygrad_cnn.optim import saving
@@ -152,24 +152,25 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         writer = f"{self.name}.step"
-        moved = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
-        for backend, pairs in itertools.groupby(moved, key=lambda pair: pair[0].backend):
+        given = [(p, p.grad, group) for group in self.param_groups for p in group["params"]]
+        moved = [each for each in given if each[1] is not None]
+        for backend, some in itertools.groupby(moved, key=lambda each: each[0].backend):
             with backend.activate(), contextlib.ExitStack() as block:  # one for many: most parameters are small
-                for p, group in pairs:
+                for p, dw, group in some:
                     w = p._unlock(writer, block)
-                    dw = -p.grad if group.get("maximize") else p.grad
-                    self.update(w, dw, self._state_of(p, w), group)
+                    self.update(w, -dw if group.get("maximize") else dw, self._state_of(p, w, backend), group)
         self._step_count += 1
         return loss
 
-    def _state_of(self, p: Tensor, w: Any) -> dict[str, Any]:
+    def _state_of(self, p: Tensor, w: Any, backend: Backend) -> dict[str, Any]:
         """This parameter's state, on its device and in its dtype: it follows `model.to(...)`."""
         state = self.state.get(p)
         if state is None:
             state = self.state[p] = {}
         for key, value in state.items():
-            if is_array(value) and (value.dtype != w.dtype or backend_of(value) is not p.backend):
-                state[key] = p.backend.asarray(value, dtype=p.dtype)
+            where = located(value)
+            if where is not None and (where is not backend or value.dtype != w.dtype):
+                state[key] = backend.asarray(value, dtype=w.dtype)
         return state
 
     def state_dict(self) -> dict[str, Any]:

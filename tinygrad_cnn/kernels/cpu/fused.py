@@ -50,7 +50,13 @@ def _finite(gradients: tuple[Array | None, ...]) -> Any:
 
 @kernel("conv2d_relu_max_pool2d_forward", backend="cpu")
 def conv_relu_max_pool_forward(
-    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    pool: Window,
+    window: Window,
+    groups: int = 1,
+    memo: tiles.Memo | None = None,
 ) -> tuple[Array, Array]:
     """Pooling on each block of products."""
     plan = _tiles(x, weight, pool, window, groups)
@@ -77,13 +83,22 @@ def conv_relu_max_pool_forward(
         np.bitwise_or(above, shut, out=layout.memory(winner)[:, top:bottom, :, a:b])
         np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
 
-    tiles.produce(plan, x, weight, bias, finish)
+    tiles.produce(plan, x, weight, bias, finish, memo)
     return y, winner
 
 
 @kernel("conv2d_relu_max_pool2d_backward", backend="cpu")
 def conv_relu_max_pool_backward(
-    dy: Array, winner: Array, x: Array, weight: Array, pool: Window, window: Window, groups: int = 1, *, needs: Any
+    dy: Array,
+    winner: Array,
+    x: Array,
+    weight: Array,
+    pool: Window,
+    window: Window,
+    groups: int = 1,
+    memo: tiles.Memo | None = None,
+    *,
+    needs: Any,
 ) -> tuple[Array | None, ...]:
     """Each block of dy to the four slabs of its winners."""
     plan = _tiles(x, weight, pool, window, groups)
@@ -98,7 +113,7 @@ def conv_relu_max_pool_backward(
         won = np.equal(winner, taps, out=scratch("in row", four.shape, bool))
         np.multiply(gradient, won, out=four)
 
-    return tiles.go_back(plan, start, x, weight, needs)
+    return tiles.go_back(plan, start, x, weight, needs, memo)
 
 
 def _tiles(x: Array, weight: Array, pool: Window, window: Window, groups: int) -> tiles.Tiles | None:

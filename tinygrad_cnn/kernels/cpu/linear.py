@@ -6,6 +6,7 @@ weights, so that dividing the samples would have every thread read all of them.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from tinygrad_cnn.kernels.cpu import layout
 from tinygrad_cnn.kernels.cpu.blocks import BYTES_PER_SECOND, FLOPS, blas_ready
 from tinygrad_cnn.kernels.table import kernel
-from tinygrad_cnn.kernels.threads import split
+from tinygrad_cnn.kernels.threads import split, together
 
 Array = np.ndarray
 
@@ -46,14 +47,18 @@ def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Arr
     if not blas_ready(x, weight, dy) or not x.size or not dy.size:
         return NotImplemented
     D, F = weight.shape
-    dy_rows, x_rows = dy.reshape(-1, D), x.reshape(-1, F)
-    dx = dweight = None
-    if needs.x:
-        dx = layout.empty(x_rows.shape, x.dtype, layout.batch_last(x_rows))
-        split(F, lambda _, a, b: np.matmul(dy_rows, weight[:, a:b], out=dx[:, a:b]), _seconds(x_rows, weight))
-    if needs.weight:
-        dweight = np.empty(weight.shape, x.dtype)
-        split(D, lambda _, a, b: np.matmul(dy_rows[:, a:b].T, x_rows, out=dweight[a:b]), _seconds(x_rows, weight))
+    dy_rows, x_rows, seconds = dy.reshape(-1, D), x.reshape(-1, F), _seconds(x.reshape(-1, F), weight)
+    dx = layout.empty(x_rows.shape, x.dtype, layout.batch_last(x_rows)) if needs.x else None
+    dweight = np.empty(weight.shape, x.dtype) if needs.weight else None
+
+    def inputs(dx: Array) -> None:
+        split(F, lambda _, a, b: np.matmul(dy_rows, weight[:, a:b], out=dx[:, a:b]), seconds)
+
+    def weights(dweight: Array) -> None:
+        split(D, lambda _, a, b: np.matmul(dy_rows[:, a:b].T, x_rows, out=dweight[a:b]), seconds)
+
+    tasks = ((weights, dweight), (inputs, dx))
+    together(2 * seconds, *[functools.partial(task, out) for task, out in tasks if out is not None])
     dbias = dy_rows.sum(axis=0) if needs.bias else None
     return None if dx is None else dx.reshape(x.shape), dweight, dbias
 

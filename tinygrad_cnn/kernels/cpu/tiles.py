@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,12 @@ from tinygrad_cnn.kernels.cpu import gemm, layout
 from tinygrad_cnn.kernels.cpu.blocks import FLOPS
 from tinygrad_cnn.kernels.cpu.grid import Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
-from tinygrad_cnn.kernels.threads import split
+from tinygrad_cnn.kernels.threads import split, together
 from tinygrad_cnn.shapes import Shape, Window
 
 Array = np.ndarray
+# what forward leaves for backward
+Memo = dict[str, Array]
 
 # the sizes of tiles that are tried, in rows or columns of outputs
 SIZES = (1, 2, 4)
@@ -60,7 +62,9 @@ SAMPLES = 32
 SHARES = 4
 # seconds of work below which threads share single products only: two threads that make many short calls of NumPy wait
 # for Python's lock, and for being woken, as long as they work
-MANY_CALLS = 1e-3
+MANY_CALLS = 4e-3
+# and bytes of columns and products above which they are made block by block all the same
+SMALL_BYTES = 16 << 20
 # a core multiplies and adds so many times while it copies one number in runs
 COPIES = 25.0
 # a product of few rows takes as long as one with so many rows more
@@ -125,17 +129,21 @@ class Tiles:
             matrix[:, :, -1].reshape(self.groups, self.K, -1)[...] = bias.reshape(self.groups, self.K, 1)
         return matrix
 
-    def columns(self, phases: Array, high: int) -> Array:
-        """What `high` rows of tiles see, one column a tile and sample: (groups, rows, L), the last row ones."""
-        n, wide = phases.shape[-1], self.grid.counts[1]
-        columns = scratch("columns", (self.groups, self.rows, high * wide * n), phases.dtype)
+    def columns(self, x: Array, top: int, bottom: int, new: bool = False) -> Array:
+        """What some rows of tiles see of x (C, H, W, n), one column a tile and sample: (groups, rows, L).
+
+        The last row is ones. It is work space, unless it is to be new.
+        """
+        phases, high, n, wide = self.grid.sorted(x, top, bottom), bottom - top, x.shape[-1], self.grid.counts[1]
+        shape = self.groups, self.rows, high * wide * n
+        columns = np.empty(shape, x.dtype) if new else scratch("columns", shape, x.dtype)
         columns[:, -1] = 1
-        shape = (*self.grid.seen, high, wide, n)
+        split_up = (*self.grid.seen, high, wide, n)
         if self.C == 1:  # depthwise: the groups are the channels
-            self.grid.gather(phases, columns[:, :-1].reshape(self.groups, *shape))
+            self.grid.gather(phases, columns[:, :-1].reshape(self.groups, *split_up))
         else:
             for group, pixels in zip(columns, phases.reshape(self.groups, self.C, *phases.shape[1:])):
-                self.grid.gather(pixels, group[:-1].reshape(self.C, *shape))
+                self.grid.gather(pixels, group[:-1].reshape(self.C, *split_up))
         return columns
 
     def products_shape(self, high: int, n: int) -> tuple[int, ...]:
@@ -149,6 +157,9 @@ class Tiles:
         tiles and (first, last) of samples, as many as fit into BLOCK_BYTES.
         """
         tall, wide = self.grid.counts
+        if self.small(N, itemsize):
+            work(0, [(0, tall, 0, N)])
+            return 1
         each = wide * self.groups * (self.rows + self.outputs) * itemsize
         cuts = [N * i // SHARES for i in range(SHARES + 1)]
 
@@ -169,9 +180,19 @@ class Tiles:
 
         return self.share(N, tall * SHARES, lambda part, first, last: work(part, blocks(first, last)))
 
+    def small(self, N: int, itemsize: int) -> bool:
+        """Whether the caller does best to compute all of it in one piece, and to share single products only."""
+        tall, wide = self.grid.counts
+        each = tall * wide * self.groups * (self.rows + self.outputs) * itemsize
+        return self.seconds(N) < MANY_CALLS and N * each < SMALL_BYTES
+
+    def seconds(self, N: int) -> float:
+        """Rough time of one product."""
+        return 2 * N * self.multiplications / FLOPS
+
     def share(self, N: int, n: int, work: Callable[[int, int, int], None]) -> int:
         """`split` the work into n items if it is large; else `gemm` shares its single products."""
-        seconds = 2 * N * self.multiplications / FLOPS
+        seconds = self.seconds(N)
         if seconds < MANY_CALLS:
             work(0, 0, n)
             return 1
@@ -210,13 +231,21 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
     return y
 
 
-def produce(tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None]) -> None:
-    """Compute the products, and hand them to `finish(products, top, bottom, a, b)`, some tiles at a time."""
-    matrix, followed = tiles.matrix(weight, bias), layout.memory(x)
+def produce(
+    tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None], memo: Memo | None = None
+) -> None:
+    """Compute the products, and hand them to `finish(products, top, bottom, a, b)`, some tiles at a time.
 
-    def work(part: int, blocks: Iterator[tuple[int, int, int, int]]) -> None:
+    Columns made in one piece go into the memo, if there is one: backward needs them again.
+    """
+    matrix, followed = tiles.matrix(weight, bias), layout.memory(x)
+    keeps = memo is not None and tiles.small(len(x), x.itemsize)
+
+    def work(part: int, blocks: Iterable[tuple[int, int, int, int]]) -> None:
         for top, bottom, a, b in blocks:
-            columns = tiles.columns(tiles.grid.sorted(followed[..., a:b], top, bottom), bottom - top)
+            columns = tiles.columns(followed[..., a:b], top, bottom, new=keeps)
+            if memo is not None and keeps:
+                memo["columns"] = columns
             products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
             gemm.times(matrix, columns, products)
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
@@ -239,16 +268,20 @@ def backward(
     return go_back(tiles, start, x, weight, needs)
 
 
-def go_back(tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any) -> tuple[Array | None, ...]:
+def go_back(
+    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, memo: Memo | None = None
+) -> tuple[Array | None, ...]:
     """The gradients, where `start(dproducts, top, bottom, a, b)` writes those of the products of some tiles."""
     N, dtype, (tall, wide) = len(x), x.dtype, tiles.grid.counts
     followed, filters = layout.memory(x), bool(needs.weight or needs.bias)
+    if tiles.small(N, x.itemsize):
+        return _at_once(tiles, start, x, weight, needs, memo or {})
     partial: dict[int, Array] = {}
     kept: Array | None = None
     if needs.x:  # kept in one piece for the pixels
         kept = scratch("kept", (tiles.groups * tiles.K, *tiles.grid.tile, tall, wide, N), dtype)
 
-    def work(part: int, blocks: Iterator[tuple[int, int, int, int]]) -> None:
+    def work(part: int, blocks: Iterable[tuple[int, int, int, int]]) -> None:
         total = np.zeros((tiles.groups, tiles.outputs, tiles.rows), dtype)
         share = scratch("dmatrix", total.shape, dtype)
         for top, bottom, a, b in blocks:
@@ -259,7 +292,7 @@ def go_back(tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, n
             if kept is not None:
                 np.copyto(kept[..., top:bottom, :, a:b], shaped)
             if filters:
-                columns = tiles.columns(tiles.grid.sorted(followed[..., a:b], top, bottom), high)
+                columns = tiles.columns(followed[..., a:b], top, bottom)
                 gemm.times_transposed(dproducts, columns, share)
                 np.add(total, share, out=total)
         partial[part] = total
@@ -268,10 +301,42 @@ def go_back(tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, n
     dx = None if kept is None else _pixels(tiles, kept, x, weight)
     if not filters:
         return dx, None, None
-    dmatrix = sum((partial[part] for part in range(1, parts)), start=partial[0])
+    return dx, *_filters(tiles, sum((partial[part] for part in range(1, parts)), start=partial[0]), weight, needs)
+
+
+def _at_once(
+    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, memo: Memo
+) -> tuple[Array | None, ...]:
+    """`go_back` in one piece, and the two gradients perhaps at the same time."""
+    N, (tall, wide) = len(x), tiles.grid.counts
+    dproducts = scratch("products", (tiles.groups, tiles.outputs, tall * wide * N), x.dtype)
+    start(dproducts.reshape(tiles.products_shape(tall, N)), 0, tall, 0, N)
+    dx: Array | None = None
+    others: tuple[Array | None, Array | None] = None, None
+
+    def pixels() -> None:
+        nonlocal dx
+        dx = _pixels(tiles, dproducts, x, weight)
+
+    def filters() -> None:
+        nonlocal others
+        columns = memo.get("columns")
+        if columns is None:
+            columns = tiles.columns(layout.memory(x), 0, tall)
+        dmatrix = np.empty((tiles.groups, tiles.outputs, tiles.rows), x.dtype)
+        gemm.times_transposed(dproducts, columns, dmatrix)
+        others = _filters(tiles, dmatrix, weight, needs)
+
+    wanted = ((pixels, needs.x), (filters, needs.weight or needs.bias))
+    together(2 * tiles.seconds(N), *[task for task, wants in wanted if wants])
+    return dx, *others
+
+
+def _filters(tiles: Tiles, dmatrix: Array, weight: Array, needs: Any) -> tuple[Array | None, Array | None]:
+    """The gradients of the weights and the bias from that of the matrix."""
     dweight = tiles.diagonals(dmatrix).sum(axis=(0, 1)).reshape(weight.shape) if needs.weight else None
     dbias = dmatrix[:, :, -1].reshape(tiles.groups * tiles.K, -1).sum(axis=1) if needs.bias else None
-    return dx, dweight, dbias
+    return dweight, dbias
 
 
 def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:

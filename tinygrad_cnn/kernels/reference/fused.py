@@ -34,9 +34,18 @@ def conv_relu_backward(
 
 @kernel("conv2d_relu_max_pool2d_forward")
 def conv_relu_max_pool_forward(
-    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    pool: Window,
+    window: Window,
+    groups: int = 1,
+    memo: dict[str, Array] | None = None,
 ) -> tuple[Array, Array]:
-    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and the number of the tap that won."""
+    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and the number of the tap that won.
+
+    In the memo a fast kernel leaves for its backward what it had to compute anyway.
+    """
     between = get("conv2d_relu_forward")(x, weight, bias, window, groups)
     y, winner = get("max_pool2d_forward")(between, pool)
     return y, namespace(y).where(y > 0, winner, NO_WINNER).astype("uint8")
@@ -44,7 +53,16 @@ def conv_relu_max_pool_forward(
 
 @kernel("conv2d_relu_max_pool2d_backward")
 def conv_relu_max_pool_backward(
-    dy: Array, winner: Array, x: Array, weight: Array, pool: Window, window: Window, groups: int = 1, *, needs: Any
+    dy: Array,
+    winner: Array,
+    x: Array,
+    weight: Array,
+    pool: Window,
+    window: Window,
+    groups: int = 1,
+    memo: dict[str, Array] | None = None,
+    *,
+    needs: Any,
 ) -> tuple[Array, ...]:
     """Each gradient goes to the output that won, if it was positive, and from there on as in a convolution."""
     xp = namespace(dy)

@@ -93,12 +93,19 @@ def gradients_of(some: Any, dy: Any, x: Any, weight: Any, window: Window, groups
 
 @pytest.mark.parametrize("tile", [(1, 1), (1, 2), (2, 2), (3, 2), (4, 4)], ids=str)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_tiles_of_every_size_compute_the_same(size, tile, monkeypatch):
+@pytest.mark.parametrize("threads_in_use", [1, 2, 3])
+@pytest.mark.parametrize("small", [True, False])
+def test_tiles_of_every_size_compute_the_same(size, tile, threads_in_use, small, monkeypatch):
+    """In one piece, and in several blocks of rows; whatever can be shared is."""
     def forced(window, groups, C, K, image, out):
         return tiles.Tiles(Grid(window, image, out, tile), groups, C // groups, K // groups)
 
     monkeypatch.setattr(tiles, "choose", forced)
-    monkeypatch.setattr(tiles, "BLOCK_BYTES", 20_000)  # several blocks of rows
+    monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", 0)
+    monkeypatch.setattr(threads._pool, "size", threads_in_use)
+    if not small:
+        monkeypatch.setattr(tiles, "BLOCK_BYTES", 20_000)
+        monkeypatch.setattr(tiles, "SMALL_BYTES", 0)
     window, groups = Window(size[2], **size[4]), size[3]
     compare(conv.ByTiles(window, groups), size, "float64", 1e-13)
 

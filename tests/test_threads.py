@@ -106,15 +106,15 @@ def test_tasks_at_the_same_time(library, size, number):
     if size == number == 2:
         assert done == {0: (here, 1), 1: ("tinygrad_cnn-1", 1)}
     else:
-        assert done == {i: (here, size) for i in range(number)}
+        assert done == dict.fromkeys(range(number), (here, size))
 
 
 def test_long_tasks_and_very_short_ones_follow_each_other(library):
-    threads._pool.size = 2
+    threads._pool.size, done = 2, []
     for seconds in (threads.SHORT_SECONDS, threads.WORTHWHILE_SECONDS / 2):
-        done = []
-        threads.together(seconds, *[lambda i=i: done.append((i, threading.current_thread())) for i in (0, 1)])
-        assert done == [(0, threading.current_thread()), (1, threading.current_thread())]
+        threads.together(seconds, *[lambda i=i: done.append((i, threading.current_thread().name)) for i in (0, 1)])
+    here = threading.current_thread().name
+    assert done == [(0, here), (1, here)] * 2
 
 
 def test_the_parts_run_at_the_same_time(library):

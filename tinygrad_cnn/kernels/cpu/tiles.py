@@ -63,7 +63,7 @@ SHARES = 4
 # seconds of work below which threads share single products only: two threads that make many short calls of NumPy wait
 # for Python's lock, and for being woken, as long as they work
 MANY_CALLS = 4e-3
-# and bytes of columns and products above which they are made block by block all the same
+# and bytes of columns and products above which it is not small all the same
 SMALL_BYTES = 16 << 20
 # a core multiplies and adds so many times while it copies one number in runs
 COPIES = 25.0
@@ -158,8 +158,7 @@ class Tiles:
         """
         tall, wide = self.grid.counts
         if self.small(N, itemsize):
-            work(0, [(0, tall, 0, N)])
-            return 1
+            return self.share(N, itemsize, 1, lambda *_: work(0, [(0, tall, 0, N)]))
         each = wide * self.groups * (self.rows + self.outputs) * itemsize
         cuts = [N * i // SHARES for i in range(SHARES + 1)]
 
@@ -178,7 +177,7 @@ class Tiles:
                         yield row, row + 1, cuts[share], cuts[end]
                     first, row, share = first + end - share, row + 1, 0
 
-        return self.share(N, tall * SHARES, lambda part, first, last: work(part, blocks(first, last)))
+        return self.share(N, itemsize, tall * SHARES, lambda part, first, last: work(part, blocks(first, last)))
 
     def small(self, N: int, itemsize: int) -> bool:
         """Whether the caller does best to compute all of it in one piece, and to share single products only."""
@@ -190,13 +189,12 @@ class Tiles:
         """Rough time of one product."""
         return 2 * N * self.multiplications / FLOPS
 
-    def share(self, N: int, n: int, work: Callable[[int, int, int], None]) -> int:
-        """`split` the work into n items if it is large; else `gemm` shares its single products."""
-        seconds = self.seconds(N)
-        if seconds < MANY_CALLS:
+    def share(self, N: int, itemsize: int, n: int, work: Callable[[int, int, int], None]) -> int:
+        """`split` the work into n items unless it is small; then `gemm` shares its single products."""
+        if self.small(N, itemsize):
             work(0, 0, n)
             return 1
-        return split(n, work, seconds)
+        return split(n, work, 2 * N * self.cost() / FLOPS)
 
 
 @functools.lru_cache(maxsize=256)
@@ -362,5 +360,5 @@ def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
             grid.unsorted(dphases, followed[first:end])
             first = end
 
-    tiles.share(N, C, work)
+    tiles.share(N, x.itemsize, C, work)
     return dx

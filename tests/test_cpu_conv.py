@@ -97,6 +97,7 @@ def gradients_of(some: Any, dy: Any, x: Any, weight: Any, window: Window, groups
 @pytest.mark.parametrize("small", [True, False])
 def test_tiles_of_every_size_compute_the_same(size, tile, threads_in_use, small, monkeypatch):
     """In one piece, and in several blocks of rows; whatever can be shared is."""
+
     def forced(window, groups, C, K, image, out):
         return tiles.Tiles(Grid(window, image, out, tile), groups, C // groups, K // groups)
 
@@ -218,22 +219,19 @@ def test_convolution_relu_and_pooling_at_once(size, ties):
     x, weight, bias, _, window, groups = arrays(size)
     if ties:  # whole numbers: many equal outputs, many zeros
         x, weight, bias = (np.rint(a * 2) for a in (x, weight * 2, bias))
-    (y, winner), (y_wanted, winner_wanted) = both(
+    (y, kept), (y_wanted, kept_wanted) = both(
         "conv2d_relu_max_pool2d_forward", last(x), weight, bias, HALVES, window, groups
     )
+    (winner, columns), (winner_wanted, _) = kept, kept_wanted
     assert np.allclose(y, y_wanted, rtol=1e-13)
     assert winner.dtype == np.uint8
     assert np.array_equal(winner, winner_wanted)
     assert (winner == NO_WINNER).any()
     dy = np.random.default_rng(1).normal(size=y.shape)
     settings = {"pool": HALVES, "window": window, "groups": groups, "needs": ALL}
-    memo: dict[str, np.ndarray] = {}
-    both("conv2d_relu_max_pool2d_forward", last(x), weight, bias, HALVES, window, groups, memo)
-    assert list(memo) == ["columns"]
     for given in (dy, last(dy)):
-        for remembered in (None, memo):
-            settings["memo"] = remembered
-            got, wanted = both("conv2d_relu_max_pool2d_backward", given, winner, last(x), weight, **settings)
+        for seen in (columns, None):
+            got, wanted = both("conv2d_relu_max_pool2d_backward", given, (winner, seen), last(x), weight, **settings)
             assert all(np.allclose(a, b, rtol=1e-10, atol=1e-12) for a, b in zip(got, wanted, strict=True))
 
 
@@ -243,15 +241,13 @@ def test_backward_takes_the_columns_of_forward(monkeypatch):
     made = []
     columns = tiles.Tiles.columns
     monkeypatch.setattr(tiles.Tiles, "columns", lambda *args, **kwargs: made.append(1) or columns(*args, **kwargs))
-    for limit, remembered, times in ((1.0, True, 1), (1.0, False, 2), (0.0, True, 2)):
+    for limit, times in ((1.0, 1), (0.0, 2)):
         monkeypatch.setattr(tiles, "MANY_CALLS", limit)
         made.clear()
-        memo = {} if remembered else None
-        y, winner = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups, memo)
-        settings = {"memo": memo, "needs": ALL}
-        kernels.conv2d_relu_max_pool2d_backward(y, winner, x, weight, HALVES, window, groups, **settings)
+        y, kept = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
+        kernels.conv2d_relu_max_pool2d_backward(y, kept, x, weight, HALVES, window, groups, needs=ALL)
         assert len(made) == times
-        assert bool(memo) == (remembered and limit > 0)
+        assert (kept[1] is None) == (limit == 0)
 
 
 def test_what_fusion_declines():
@@ -264,9 +260,9 @@ def test_what_fusion_declines():
 
 def test_nan_stays_in_its_image():
     x, weight, bias, _, window, groups = arrays(POOLED[0])
-    wanted, winners = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
+    wanted, (winners, _) = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
     x[3, 0, 4, 4] = np.nan
-    y, winner = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
+    y, (winner, _) = kernels.conv2d_relu_max_pool2d_forward(x, weight, bias, HALVES, window, groups)
     others = [n for n in range(len(x)) if n != 3]
     assert np.isnan(y[3]).any()
     assert (winner[np.isnan(y)] == NO_WINNER).all()

@@ -227,7 +227,7 @@ def _cuda(index: int) -> CudaBackend:
 # device kind → the backend of a device with that number; a further array library registers itself here
 _FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": lambda index: CPU, "cuda": _cuda}
 # array type → the backend an array of this type is on
-_BY_TYPE: dict[type, Callable[[Any], Backend]] = {}
+_BY_TYPE: dict[type, Callable[[Any], Backend]] = {np.ndarray: lambda array: CPU}
 _register_lock = threading.Lock()
 
 
@@ -315,8 +315,7 @@ def backend_of(array: Any) -> Backend:
     """
     backend = CPU if type(array) is np.ndarray else located(array)
     if backend is None:
-        kind = type(array)
-        raise DeviceError(f"{kind.__module__}.{kind.__qualname__} is not an array of NumPy or CuPy")
+        raise DeviceError(f"{type(array).__module__}.{type(array).__qualname__} is not an array of NumPy or CuPy")
     return backend
 
 
@@ -327,12 +326,8 @@ def is_array(value: Any) -> bool:
 
 def located(value: Any) -> Backend | None:
     """The backend a value is on; None for what is no array."""
-    kind = type(value)
-    if kind is np.ndarray:
-        return CPU
-    locate = _BY_TYPE.get(kind)
-    if locate is not None:
-        return locate(value)
+    if (kind := type(value)) in _BY_TYPE:
+        return _BY_TYPE[kind](value)
     if isinstance(value, (np.ndarray, np.generic)):
         return CPU
     if kind.__module__.partition(".")[0] == "cupy" and hasattr(value, "device"):

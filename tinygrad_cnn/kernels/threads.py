@@ -145,7 +145,7 @@ class Blas:
     def _limit(self, user: object) -> None:
         with self._lock:
             found = self._users[user] = []
-            for library in self.libraries:
+            for library in self._libraries or self.libraries:
                 if library.per_thread:
                     found.append((library, library.get()))
                     library.set(1)
@@ -164,7 +164,7 @@ class Blas:
         """Give the libraries back the threads they had."""
         for library, n in self._before.items():
             library.set(n)
-        self._before = {}
+        self._before.clear()
 
 
 class Task:
@@ -384,9 +384,11 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
     Returns:
         The number of parts, so that partial sums can be added in order.
     """
+    if _here.splitting:  # a part is not split again, whoever does it: its numbers must not depend on who that was
+        work(0, 0, n)
+        return 1
     threads = min(_pool.size or _pool.threads(), n)
-    # a part is not split again, whoever does it: its numbers must not depend on who that was
-    if threads < 2 or seconds < WORTHWHILE_SECONDS or _here.splitting:
+    if threads < 2 or seconds < WORTHWHILE_SECONDS:
         # alone, too: the library's threads wait by spinning, and would take the cores of the next kernel's workers
         _pool.blas.alone(work, 0, 0, n)
         return 1

@@ -34,21 +34,18 @@ class Row(Function):
     members: tuple[Function, ...]
 
     def __post_init__(self) -> None:
-        first = self.members[0]
-        self.name, self.input_names = first.name, first.input_names
-        self.kernels = _kernels(tuple([member.name for member in self.members]))
+        self.name, self.input_names = self.members[0].name, self.members[0].input_names
+        self.names = "_".join([member.name for member in self.members])
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
         settings = tuple([_settings(member) for member in self.members])
         sizes, found, self.settings = _checked(settings, shapes, sizes_are_strict())
         for member, attributes in zip(self.members, found):
             vars(member).update(attributes)
-        if "pool" in self.settings and self.needs.weight:
-            self.settings = {**self.settings, "memo": {}}
         return sizes
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        made = self.kernels["forward"](x, weight, bias, **self.settings)
+        made = kernels.get(f"{self.names}_forward")(x, weight, bias, **self.settings)
         y, kept = made if isinstance(made, tuple) else (made, made)
         self.save(x=x, weight=weight, kept=kept)
         self.bias = bias if bias is None or not self.saved else bias.copy()  # the optimizer changes it before we ask
@@ -56,7 +53,7 @@ class Row(Function):
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
         x, weight, kept = self.saved.x, self.saved.weight, self.saved.kept
-        return self.kernels["backward"](dy, kept, x, weight, **self.settings, needs=self.needs)
+        return kernels.get(f"{self.names}_backward")(dy, kept, x, weight, **self.settings, needs=self.needs)
 
     def stand_behind(self, scopes: Collection[Any]) -> Function:
         """Make the members, each with its scope, nodes of the graph in the place of the row; returns the last."""
@@ -74,10 +71,6 @@ class Row(Function):
         """Whether nobody asks for what lies between the members."""
         return not any(node.hooks or node.retains_grad or node in wanted for node in self.members)
 
-    def free(self) -> None:
-        super().free()
-        self.settings = {}
-
     def unfold(self, last: Function) -> None:
         """Compute the members one by one, so that each can go back by itself."""
         self.check_unchanged()
@@ -87,12 +80,6 @@ class Row(Function):
             inputs = result[:1] if isinstance(result, tuple) else (result,)
         self.members[0].watched, last.row = self.watched, None
         self.free()
-
-
-@functools.cache
-def _kernels(names: tuple[str, ...]) -> dict[str, kernels.Kernel]:
-    """Forward and backward of members of these names."""
-    return {way: kernels.get(f"{'_'.join(names)}_{way}") for way in ("forward", "backward")}
 
 
 def _settings(member: Function) -> tuple[Any, ...]:
@@ -105,8 +92,7 @@ def _checked(
     settings: tuple[tuple[Any, ...], ...], shapes: tuple[Shape | None, ...], strict: bool
 ) -> tuple[dict[str, int], list[dict[str, Any]], dict[str, Any]]:
     """`check_shapes` of all members, remembered: the sizes, what each noted about itself, what the kernels want."""
-    members = [kind(*values) for kind, *values in settings]
-    first, last = members[0], members[-1]
+    first, *_, last = members = [kind(*values) for kind, *values in settings]
     sizes = first.check_shapes(shapes)
     x, weight, wanted = shapes[0] or (), shapes[1] or (), {}
     between: Shape = (*x[:-1], weight[0])

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_cnn.kernels.cpu import conv, layout, linear, tiles
 from tinygrad_cnn.kernels.cpu.grid import Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
+from tinygrad_cnn.kernels.reference.fused import Pooled
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.shapes import Window
 
@@ -50,14 +51,8 @@ def _finite(gradients: tuple[Array | None, ...]) -> Any:
 
 @kernel("conv2d_relu_max_pool2d_forward", backend="cpu")
 def conv_relu_max_pool_forward(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    pool: Window,
-    window: Window,
-    groups: int = 1,
-    memo: tiles.Memo | None = None,
-) -> tuple[Array, Array]:
+    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1
+) -> tuple[Array, Pooled]:
     """Pooling on each block of products."""
     plan = _tiles(x, weight, pool, window, groups)
     if plan is None:
@@ -83,37 +78,28 @@ def conv_relu_max_pool_forward(
         np.bitwise_or(above, shut, out=layout.memory(winner)[:, top:bottom, :, a:b])
         np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
 
-    tiles.produce(plan, x, weight, bias, finish, memo)
-    return y, winner
+    return y, (winner, tiles.produce(plan, x, weight, bias, finish))
 
 
 @kernel("conv2d_relu_max_pool2d_backward", backend="cpu")
 def conv_relu_max_pool_backward(
-    dy: Array,
-    winner: Array,
-    x: Array,
-    weight: Array,
-    pool: Window,
-    window: Window,
-    groups: int = 1,
-    memo: tiles.Memo | None = None,
-    *,
-    needs: Any,
+    dy: Array, kept: Pooled, x: Array, weight: Array, pool: Window, window: Window, groups: int = 1, *, needs: Any
 ) -> tuple[Array | None, ...]:
     """Each block of dy to the four slabs of its winners."""
     plan = _tiles(x, weight, pool, window, groups)
     if plan is None or dy.dtype != x.dtype or not np.isfinite(dy.sum()):  # 0·∞ would be NaN
         return NotImplemented
+    winner, columns = kept
     arriving, winners = layout.memory(dy), layout.memory(winner)
     taps = np.arange(4, dtype=np.uint8).reshape(1, 4, 1, 1, 1)
 
-    def start(dproducts: Array, top: int, bottom: int, a: int, b: int) -> None:
-        gradient, winner = (given[:, None, top:bottom, :, a:b] for given in (arriving, winners))
-        four = dproducts.reshape(len(weight), 4, *gradient.shape[2:])
-        won = np.equal(winner, taps, out=scratch("in row", four.shape, bool))
+    def start(dproducts: Array, filters: slice, top: int, bottom: int, a: int, b: int) -> None:
+        gradient, best = (given[filters, None, top:bottom, :, a:b] for given in (arriving, winners))
+        four = dproducts.reshape(len(gradient), 4, *gradient.shape[2:])
+        won = np.equal(best, taps, out=scratch("in row", four.shape, bool))
         np.multiply(gradient, won, out=four)
 
-    return tiles.go_back(plan, start, x, weight, needs, memo)
+    return tiles.go_back(plan, start, x, weight, needs, columns)
 
 
 def _tiles(x: Array, weight: Array, pool: Window, window: Window, groups: int) -> tiles.Tiles | None:

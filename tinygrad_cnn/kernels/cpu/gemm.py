@@ -13,6 +13,8 @@ on its size. Measured with OpenBLAS on a processor with AVX-512, one core, float
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from tinygrad_cnn.kernels.cpu.blocks import FLOPS
@@ -32,13 +34,11 @@ STEP = 16
 def times(A: Array, B: Array, out: Array) -> None:
     """`out = A·B` for (g, M, K), (g, K, L); threads share the columns of B."""
     _, M, K = A.shape
-    length = _piece(M * K)
 
     def work(part: int, first: int, last: int) -> None:
         first, last = first * STEP, min(last * STEP, B.shape[2])
-        pieces = -(-(last - first) // length) if length else 1
-        size = (last - first) // pieces
-        whole = first + pieces * size
+        pieces = _pieces(M * K, last - first)
+        whole = last - (last - first) % pieces
         np.matmul(A[:, None], _cut(B[..., first:whole], pieces), out=_cut(out[..., first:whole], pieces))
         if whole < last:
             np.matmul(A, B[..., whole:last], out=out[..., whole:last])
@@ -50,11 +50,10 @@ def times_transposed(A: Array, B: Array, out: Array) -> None:
     """`out = A·Bᵀ` for (g, M, L), (g, K, L); threads share the larger side's rows, or the pieces of a long sum."""
     g, M, L = A.shape
     K = B.shape[1]
-    length = _piece(M * K)
+    pieces = _pieces(M * K, L)
     seconds = 2 * A.size * K / FLOPS
-    if length and length < L:
-        pieces = L // length
-        whole = pieces * length
+    if pieces > 1:
+        whole = L - L % pieces
         sums = scratch("sums", (g, pieces, M, K), A.dtype)
         left, right = _cut(A[..., :whole], pieces), _cut(B[..., :whole], pieces).swapaxes(2, 3)
         split(pieces, lambda _, a, b: np.matmul(left[:, a:b], right[:, a:b], out=sums[:, a:b]), seconds)
@@ -70,10 +69,17 @@ def times_transposed(A: Array, B: Array, out: Array) -> None:
         split(M, lambda _, a, b: np.matmul(A[:, a:b], columns, out=out[:, a:b]), seconds)
 
 
-def _piece(numbers: int) -> int:
-    """The length of pieces for a matrix of so many numbers; 0 where pieces do not pay."""
-    size = SMALL // numbers
-    return size if size >= FEWEST else 0
+@functools.lru_cache(maxsize=1024)
+def _pieces(numbers: int, L: int) -> int:
+    """In how many pieces to cut L columns, for a matrix of so many numbers; 1 where pieces do not pay.
+
+    Such that no column is left over, if that takes only few pieces more.
+    """
+    length = SMALL // numbers
+    if length < FEWEST or length >= L:
+        return 1
+    least = -(-L // length)
+    return next((pieces for pieces in range(least, least + least // 2 + 1) if L % pieces == 0), least)
 
 
 def _cut(A: Array, pieces: int) -> Array:

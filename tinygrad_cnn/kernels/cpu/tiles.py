@@ -49,8 +49,8 @@ from tinygrad_cnn.kernels.threads import split, together
 from tinygrad_cnn.shapes import Shape, Window
 
 Array = np.ndarray
-# what forward leaves for backward
-Memo = dict[str, Array]
+
+EVERY = slice(None)
 
 # the sizes of tiles that are tried, in rows or columns of outputs
 SIZES = (1, 2, 4)
@@ -229,26 +229,28 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
     return y
 
 
-def produce(
-    tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None], memo: Memo | None = None
-) -> None:
+def produce(tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None]) -> Array | None:
     """Compute the products, and hand them to `finish(products, top, bottom, a, b)`, some tiles at a time.
 
-    Columns made in one piece go into the memo, if there is one: backward needs them again.
+    Returns:
+        The columns, for backward, if they were made in one piece.
     """
     matrix, followed = tiles.matrix(weight, bias), layout.memory(x)
-    keeps = memo is not None and tiles.small(len(x), x.itemsize)
+    kept: Array | None = None
 
     def work(part: int, blocks: Iterable[tuple[int, int, int, int]]) -> None:
+        nonlocal kept
         for top, bottom, a, b in blocks:
-            columns = tiles.columns(followed[..., a:b], top, bottom, new=keeps)
-            if memo is not None and keeps:
-                memo["columns"] = columns
+            columns = tiles.columns(followed[..., a:b], top, bottom, new=small)
+            if small:
+                kept = columns
             products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
             gemm.times(matrix, columns, products)
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
+    small = tiles.small(len(x), x.itemsize)
     tiles.split(len(x), x.itemsize, work)
+    return kept
 
 
 def backward(
@@ -259,21 +261,21 @@ def backward(
     K, P, Q = dy.shape[1:]
     tiles = choose(window, groups, C, K, (H, W), (P, Q))
 
-    def start(dproducts: Array, top: int, bottom: int, a: int, b: int) -> None:
-        result = None if y is None else layout.memory(y)[..., a:b]
-        tiles.grid.take_in(layout.memory(dy)[..., a:b], result, dproducts, top, bottom)
+    def start(dproducts: Array, filters: slice, top: int, bottom: int, a: int, b: int) -> None:
+        result = None if y is None else layout.memory(y)[filters, ..., a:b]
+        tiles.grid.take_in(layout.memory(dy)[filters, ..., a:b], result, dproducts, top, bottom)
 
     return go_back(tiles, start, x, weight, needs)
 
 
 def go_back(
-    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, memo: Memo | None = None
+    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, columns: Array | None = None
 ) -> tuple[Array | None, ...]:
-    """The gradients, where `start(dproducts, top, bottom, a, b)` writes those of the products of some tiles."""
+    """The gradients; `start(dproducts, filters, top, bottom, a, b)` writes those of the products of some tiles."""
     N, dtype, (tall, wide) = len(x), x.dtype, tiles.grid.counts
     followed, filters = layout.memory(x), bool(needs.weight or needs.bias)
     if tiles.small(N, x.itemsize):
-        return _at_once(tiles, start, x, weight, needs, memo or {})
+        return _at_once(tiles, start, x, weight, needs, columns)
     partial: dict[int, Array] = {}
     kept: Array | None = None
     if needs.x:  # kept in one piece for the pixels
@@ -286,48 +288,49 @@ def go_back(
             high, n = bottom - top, b - a
             dproducts = scratch("products", (tiles.groups, tiles.outputs, high * wide * n), dtype)
             shaped = dproducts.reshape(tiles.products_shape(high, n))
-            start(shaped, top, bottom, a, b)
+            start(shaped, EVERY, top, bottom, a, b)
             if kept is not None:
                 np.copyto(kept[..., top:bottom, :, a:b], shaped)
             if filters:
-                columns = tiles.columns(followed[..., a:b], top, bottom)
-                gemm.times_transposed(dproducts, columns, share)
+                gemm.times_transposed(dproducts, tiles.columns(followed[..., a:b], top, bottom), share)
                 np.add(total, share, out=total)
         partial[part] = total
 
     parts = tiles.split(N, x.itemsize, work)
     dx = None if kept is None else _pixels(tiles, kept, x, weight)
-    if not filters:
-        return dx, None, None
     return dx, *_filters(tiles, sum((partial[part] for part in range(1, parts)), start=partial[0]), weight, needs)
 
 
 def _at_once(
-    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, memo: Memo
+    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, columns: Array | None
 ) -> tuple[Array | None, ...]:
-    """`go_back` in one piece, and the two gradients perhaps at the same time."""
-    N, (tall, wide) = len(x), tiles.grid.counts
+    """`go_back` in one piece; the two gradients perhaps at the same time, or one of them filter by filter."""
+    N, (tall, wide), (m, n) = len(x), tiles.grid.counts, tiles.grid.tile
     dproducts = scratch("products", (tiles.groups, tiles.outputs, tall * wide * N), x.dtype)
-    start(dproducts.reshape(tiles.products_shape(tall, N)), 0, tall, 0, N)
+    shaped = dproducts.reshape(tiles.products_shape(tall, N))
+    dmatrix, wants_filters = np.empty((tiles.groups, tiles.outputs, tiles.rows), x.dtype), needs.weight or needs.bias
     dx: Array | None = None
-    others: tuple[Array | None, Array | None] = None, None
+
+    def some_filters(columns: Array, part: int, first: int, last: int) -> None:
+        start(shaped[first:last], slice(first, last), 0, tall, 0, N)
+        rows = slice(first * m * n, last * m * n)
+        gemm.times_transposed(dproducts[:, rows], columns, dmatrix[:, rows])
 
     def pixels() -> None:
         nonlocal dx
         dx = _pixels(tiles, dproducts, x, weight)
 
     def filters() -> None:
-        nonlocal others
-        columns = memo.get("columns")
-        if columns is None:
-            columns = tiles.columns(layout.memory(x), 0, tall)
-        dmatrix = np.empty((tiles.groups, tiles.outputs, tiles.rows), x.dtype)
-        gemm.times_transposed(dproducts, columns, dmatrix)
-        others = _filters(tiles, dmatrix, weight, needs)
+        seen = tiles.columns(layout.memory(x), 0, tall) if columns is None else columns
+        gemm.times_transposed(dproducts, seen, dmatrix)
 
-    wanted = ((pixels, needs.x), (filters, needs.weight or needs.bias))
-    together(2 * tiles.seconds(N), *[task for task, wants in wanted if wants])
-    return dx, *others
+    if tiles.groups == 1 and not needs.x and columns is not None:
+        split(tiles.K, functools.partial(some_filters, columns), tiles.seconds(N))
+    else:
+        start(shaped, EVERY, 0, tall, 0, N)
+        tasks = ((pixels, needs.x), (filters, wants_filters))
+        together(2 * tiles.seconds(N), *[task for task, wanted in tasks if wanted])
+    return dx, *_filters(tiles, dmatrix, weight, needs)
 
 
 def _filters(tiles: Tiles, dmatrix: Array, weight: Array, needs: Any) -> tuple[Array | None, Array | None]:

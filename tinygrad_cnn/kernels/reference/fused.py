@@ -16,6 +16,8 @@ Array = Any
 
 #: In place of the number of a winning tap: ReLU lets nothing through here.
 NO_WINNER = 255
+#: The numbers of the taps that won, and what a fast kernel leaves for its backward, since it had to compute it anyway.
+Pooled = tuple[Array, Any]
 
 
 @kernel("conv2d_relu_forward")
@@ -34,38 +36,21 @@ def conv_relu_backward(
 
 @kernel("conv2d_relu_max_pool2d_forward")
 def conv_relu_max_pool_forward(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    pool: Window,
-    window: Window,
-    groups: int = 1,
-    memo: dict[str, Array] | None = None,
-) -> tuple[Array, Array]:
-    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and the number of the tap that won.
-
-    In the memo a fast kernel leaves for its backward what it had to compute anyway.
-    """
+    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1
+) -> tuple[Array, Pooled]:
+    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what backward needs."""
     between = get("conv2d_relu_forward")(x, weight, bias, window, groups)
     y, winner = get("max_pool2d_forward")(between, pool)
-    return y, namespace(y).where(y > 0, winner, NO_WINNER).astype("uint8")
+    return y, (namespace(y).where(y > 0, winner, NO_WINNER).astype("uint8"), None)
 
 
 @kernel("conv2d_relu_max_pool2d_backward")
 def conv_relu_max_pool_backward(
-    dy: Array,
-    winner: Array,
-    x: Array,
-    weight: Array,
-    pool: Window,
-    window: Window,
-    groups: int = 1,
-    memo: dict[str, Array] | None = None,
-    *,
-    needs: Any,
+    dy: Array, kept: Pooled, x: Array, weight: Array, pool: Window, window: Window, groups: int = 1, *, needs: Any
 ) -> tuple[Array, ...]:
     """Each gradient goes to the output that won, if it was positive, and from there on as in a convolution."""
     xp = namespace(dy)
+    winner, _ = kept
     positive = winner != NO_WINNER
     between = (len(x), len(weight), *window.outs(x.shape[2:]))
     through_relu = get("relu_backward")(dy, positive)

@@ -21,12 +21,12 @@ Array = np.ndarray
 
 @kernel("linear_forward", backend="cpu")
 def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """Output features split over threads."""
+    """Output features split over threads. y lies in memory as x does."""
     if not blas_ready(x, weight) or not x.size or not weight.size:
         return NotImplemented
     D, F = weight.shape
     rows = x.reshape(-1, F)
-    y = np.empty((len(rows), D), x.dtype)
+    y = layout.empty((len(rows), D), x.dtype, layout.batch_last(rows))
 
     def work(part: int, first: int, last: int) -> None:
         out = y[:, first:last]

@@ -25,7 +25,8 @@ the pixel it was copied from. The bias is one more column of the matrix, with a 
 
 Images lie in memory as (C, H, W, N) (see `layout`), so that every copy moves runs of samples. Threads take rows of
 tiles (half the samples would make as many runs, half as long), and for the pixels' gradients, where rows overlap,
-channels. Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all sizes with the reference.
+channels. What is small is computed in one piece: threads share single products or take a gradient each, and backward
+may take over the columns of forward. Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all sizes with the reference.
 
 A pixel that is NaN or infinite makes all outputs of the tiles that see it NaN, also where its weight is a zero of the
 matrix; other images are untouched.

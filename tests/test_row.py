@@ -99,6 +99,10 @@ def test_what_forward_leaves_for_backward_goes_with_the_graph():
     assert columns() is not None
     y.backward()
     assert columns() is None
+    net.requires_grad_(False)
+    y = net(x.requires_grad_()).sum()  # the gradients of the filters would need them
+    row = next(node.row for node in nodes_of(y) if node.name == "max_pool2d")
+    assert row.saved.kept[1] is None
 
 
 def test_the_limits_of_a_window_are_checked_anew():

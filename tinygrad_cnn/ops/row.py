@@ -45,7 +45,8 @@ class Row(Function):
         return sizes
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        made = kernels.get(f"{self.names}_forward")(x, weight, bias, **self.settings)
+        more = {"keep": self.needs.weight} if "pool" in self.settings else {}
+        made = kernels.get(f"{self.names}_forward")(x, weight, bias, **self.settings, **more)
         y, kept = made if isinstance(made, tuple) else (made, made)
         self.save(x=x, weight=weight, kept=kept)
         self.bias = bias if bias is None or not self.saved else bias.copy()  # the optimizer changes it before we ask

@@ -51,7 +51,7 @@ def _finite(gradients: tuple[Array | None, ...]) -> Any:
 
 @kernel("conv2d_relu_max_pool2d_forward", backend="cpu")
 def conv_relu_max_pool_forward(
-    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1
+    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, keep: bool = True
 ) -> tuple[Array, Pooled]:
     """Pooling on each block of products."""
     plan = _tiles(x, weight, pool, window, groups)
@@ -78,7 +78,7 @@ def conv_relu_max_pool_forward(
         np.bitwise_or(above, shut, out=layout.memory(winner)[:, top:bottom, :, a:b])
         np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
 
-    return y, (winner, tiles.produce(plan, x, weight, bias, finish))
+    return y, (winner, tiles.produce(plan, x, weight, bias, finish, keep))
 
 
 @kernel("conv2d_relu_max_pool2d_backward", backend="cpu")

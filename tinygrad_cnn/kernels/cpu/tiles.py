@@ -26,7 +26,8 @@ the pixel it was copied from. The bias is one more column of the matrix, with a 
 Images lie in memory as (C, H, W, N) (see `layout`), so that every copy moves runs of samples. Threads take rows of
 tiles (half the samples would make as many runs, half as long), and for the pixels' gradients, where rows overlap,
 channels. What is small is computed in one piece: threads share single products or take a gradient each, and backward
-may take over the columns of forward. Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all sizes with the reference.
+may take over the columns of forward. Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all
+sizes with the reference.
 
 A pixel that is NaN or infinite makes all outputs of the tiles that see it NaN, also where its weight is a zero of the
 matrix; other images are untouched.
@@ -230,26 +231,28 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
     return y
 
 
-def produce(tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None]) -> Array | None:
+def produce(
+    tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None], keep: bool = False
+) -> Array | None:
     """Compute the products, and hand them to `finish(products, top, bottom, a, b)`, some tiles at a time.
 
     Returns:
-        The columns, for backward, if they were made in one piece.
+        The columns, if they are to be kept for backward, and were made in one piece.
     """
     matrix, followed = tiles.matrix(weight, bias), layout.memory(x)
+    keep = keep and tiles.small(len(x), x.itemsize)
     kept: Array | None = None
 
     def work(part: int, blocks: Iterable[tuple[int, int, int, int]]) -> None:
         nonlocal kept
         for top, bottom, a, b in blocks:
-            columns = tiles.columns(followed[..., a:b], top, bottom, new=small)
-            if small:
+            columns = tiles.columns(followed[..., a:b], top, bottom, new=keep)
+            if keep:
                 kept = columns
             products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
             gemm.times(matrix, columns, products)
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
-    small = tiles.small(len(x), x.itemsize)
     tiles.split(len(x), x.itemsize, work)
     return kept
 

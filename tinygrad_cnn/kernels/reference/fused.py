@@ -36,9 +36,9 @@ def conv_relu_backward(
 
 @kernel("conv2d_relu_max_pool2d_forward")
 def conv_relu_max_pool_forward(
-    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1
+    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, keep: bool = True
 ) -> tuple[Array, Pooled]:
-    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what backward needs."""
+    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what backward needs (if `keep`)."""
     between = get("conv2d_relu_forward")(x, weight, bias, window, groups)
     y, winner = get("max_pool2d_forward")(between, pool)
     return y, (namespace(y).where(y > 0, winner, NO_WINNER).astype("uint8"), None)

@@ -44,7 +44,7 @@ def toposort(root: Any) -> list[Any]:
         elif id(node) not in entered:
             entered.add(id(node))
             stack.append((node, True))
-            stack += [(parent, False) for parent in node.parents if parent is not None]
+            stack.extend((parent, False) for parent in node.parents if parent is not None)
     return order[::-1]
 
 

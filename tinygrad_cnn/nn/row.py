@@ -36,7 +36,7 @@ ROWS: tuple[tuple[type[Module], ...], ...] = ((Conv2d, ReLU, MaxPool2d), (Conv2d
 def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
     """The result of as many of the first modules as can be computed at once, and how many; none: (x, 0)."""
     kinds = tuple(map(type, modules[:3]))
-    length = length_of(kinds)
+    length = _length_of(kinds)
     if not length or not isinstance(x, Tensor) or observer.get() is not None or kernels.any_overridden():
         return x, 0
     together = modules[:length]
@@ -59,7 +59,7 @@ def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def length_of(kinds: tuple[type[Module], ...]) -> int:
+def _length_of(kinds: tuple[type[Module], ...]) -> int:
     """How many of the first modules, of these classes, are a row; 0 if none are."""
     return next((len(row) for row in ROWS if kinds[: len(row)] == row), 0)
 

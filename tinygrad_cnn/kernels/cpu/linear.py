@@ -47,7 +47,8 @@ def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Arr
     if not blas_ready(x, weight, dy) or not x.size or not dy.size:
         return NotImplemented
     D, F = weight.shape
-    dy_rows, x_rows, seconds = dy.reshape(-1, D), x.reshape(-1, F), _seconds(x.reshape(-1, F), weight)
+    dy_rows, x_rows = dy.reshape(-1, D), x.reshape(-1, F)
+    seconds = _seconds(x_rows, weight)
     dx = layout.empty(x_rows.shape, x.dtype, layout.batch_last(x_rows)) if needs.x else None
     dweight = np.empty(weight.shape, x.dtype) if needs.weight else None
 

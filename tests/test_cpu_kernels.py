@@ -15,7 +15,7 @@ import pytest
 from tinygrad_cnn import kernels
 from tinygrad_cnn.function import Needs
 from tinygrad_cnn.kernels import threads
-from tinygrad_cnn.kernels.cpu import blocks
+from tinygrad_cnn.kernels.cpu import blocks, elementwise
 from tinygrad_cnn.kernels.cpu.layout import batch_last
 from tinygrad_cnn.random import philox
 from tinygrad_cnn.shapes import Window
@@ -588,6 +588,7 @@ def eager(monkeypatch):
     """Threads are used also where it does not pay, and blocks are small, so that small arrays take every path."""
     monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", 0)
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 11)
+    monkeypatch.setattr(elementwise, "BLOCK_BYTES", 1 << 11)
 
 
 # float16 may differ in its last bit

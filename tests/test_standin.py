@@ -444,14 +444,14 @@ case("F.topk", lambda x: F.topk(x, 2), "d:3,4")
 
 
 # Rows of operations, as `nn.Sequential` applies them
-def row(*members: Callable[[], Function]) -> Callable[..., Any]:
-    return lambda *tensors: tcnn.apply(Row(tuple(member() for member in members)), *tensors)
+def row(*kinds: tuple[type[Function], tuple[Any, ...]]) -> Callable[..., Any]:
+    return lambda *tensors: tcnn.apply(Row(kinds), *tensors)
 
 
-_pool = functools.partial(ops.MaxPool, Window((3, 3), (2, 2), (1, 1)))
-case("Row linear", row(ops.Linear, ops.ReLU), "f:4,5", "f:3,5", "f:3")
-case("Row conv", row(functools.partial(ops.Conv2d, stride=2, padding=1), ops.ReLU), "f:2,3,6,5", "f:4,3,3,2")
-case("Row pool", row(functools.partial(ops.Conv2d, groups=2), ops.ReLU, _pool), "f:2,4,7,8", "f:6,2,3,2", "f:6")
+_relu, _pool = (ops.ReLU, ()), (ops.MaxPool, (Window((3, 3), (2, 2), (1, 1)),))
+case("Row linear", row((ops.Linear, ()), _relu), "f:4,5", "f:3,5", "f:3")
+case("Row conv", row((ops.Conv2d, (2, 1)), _relu), "f:2,3,6,5", "f:4,3,3,2")
+case("Row pool", row((ops.Conv2d, (1, 0, 1, 2)), _relu, _pool), "f:2,4,7,8", "f:6,2,3,2", "f:6")
 
 # New tensors
 for _name, _call in {

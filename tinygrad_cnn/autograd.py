@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn import backends, dtypes, kernels, ops
-from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, owner
+from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, located, owner
 from tinygrad_cnn.explain import explain_grad
 from tinygrad_cnn.function import Function, GraphError, Leaf, Node, RemovableHook, Version, needs_of
 from tinygrad_cnn.grad_mode import Origin, enable_grad, is_grad_enabled, no_grad, origin_of, set_grad_enabled
@@ -190,14 +190,15 @@ def apply(operation: Function, *inputs: Any) -> Any:
     started = perf_counter() if watcher else 0.0
     with backend.activate():
         outputs = operation.forward(*arrays)
+    homes = [] if isinstance(outputs, _NUMBERS) else _homes(inputs)
     several = isinstance(outputs, tuple)
-    results = [_result(operation, y, inputs) for y in outputs] if several else [_result(operation, outputs, inputs)]
+    first = _result(operation, outputs[0] if several else outputs, inputs, homes)
+    results = [first, *[_result(operation, y, inputs, homes) for y in outputs[1:]]] if several else [first]
     if operation.parents:
-        first = results[0]
         if dtypes.is_floating(first._data.dtype):
             first._node, operation.shape, operation.dtype = operation, first._data.shape, first._data.dtype
         if operation.saved:
-            _watch(operation, inputs, results)
+            _watch(operation, inputs, homes or _homes(inputs), results)
     for result in results:
         if result._node is None:
             result._origin = _cut(operation, inputs)
@@ -428,15 +429,20 @@ def _apart(operation: Function, inputs: Sequence[Any]) -> DeviceError:
 _NUMBERS = (np.generic, bool, int, float)
 
 
-def _result(operation: Function, array: Array, inputs: Sequence[Any]) -> Tensor:
+def _homes(inputs: Sequence[Any]) -> list[Array | None]:
+    """The owners of the inputs' memory."""
+    return [owner(tensor._data) if isinstance(tensor, Tensor) else None for tensor in inputs]
+
+
+def _result(operation: Function, array: Array, inputs: Sequence[Any], homes: Sequence[Any]) -> Tensor:
     """A tensor around one result of an operation, locked, and with the version of the memory it lies in."""
     if isinstance(array, _NUMBERS):  # NumPy reduces 0-d arrays to scalars
         return Tensor._made(backends.CPU.lock(np.asarray(array)), None, Version())
-    if not is_array(array):
+    if (backend := located(array)) is None:
         raise GraphError(f"{operation.name}.forward returned {type(array).__name__}, not an array; forgot `return`?")
     home = owner(array)
-    for tensor in inputs:
-        if isinstance(tensor, Tensor) and owner(tensor._data) is home:  # a view
+    for tensor, other in zip(inputs, homes):
+        if other is home:  # a view
             version = tensor._version
             version.shared = True
             if array is tensor._data:
@@ -444,23 +450,19 @@ def _result(operation: Function, array: Array, inputs: Sequence[Any]) -> Tensor:
             break
     else:
         version = Version()
-    backend_of(array).lock(array)
+    backend.lock(array)
     return Tensor._made(array, None, version)
 
 
-def _watch(operation: Function, inputs: Sequence[Any], results: Sequence[Tensor]) -> None:
+def _watch(operation: Function, inputs: Sequence[Any], homes: Sequence[Any], results: Sequence[Tensor]) -> None:
     """Note the versions of saved inputs and results."""
-    watched = []
-    tensors = (*inputs, *results)
-    homes = [owner(tensor._data) if isinstance(tensor, Tensor) else None for tensor in tensors]
+    watched: list[tuple[int | str, Version, int]] = []
+    places = [*zip(range(len(inputs)), inputs, homes), *[(None, result, owner(result._data)) for result in results]]
     for name, array in operation.saved.items():
-        if not is_array(array):
-            continue
-        home = owner(array)
-        for index, (tensor, other) in enumerate(zip(tensors, homes)):
+        home = owner(array) if is_array(array) else operation  # which owns no memory
+        for index, tensor, other in places:
             if other is home:
-                what = f"input {operation.input_name(index)}" if index < len(inputs) else f"result (saved as {name})"
-                watched.append((what, tensor._version, tensor._version.count))
+                watched.append((name if index is None else index, tensor._version, tensor._version.count))
                 break
     operation.watched = tuple(watched)
 
@@ -485,12 +487,14 @@ _ALONE = _references()
 
 def _keep(node: Node, dy: Array, alone: bool) -> None:
     """Add a gradient to the node's own; the first one becomes its own, as it is if nobody else holds it."""
-    backend = backend_of(dy)
+    backend, flags = backend_of(dy), dy.flags
+    # two leaves may have been handed the same array, or one that an operation saved
+    if node.grad is None and alone and flags.c_contiguous and flags.owndata and backend.writable(dy):
+        node.grad = dy
+        return
     with backend.activate():
         if node.grad is None:
-            # two leaves may have been handed the same array, or one that an operation saved
-            fits = alone and dy.flags.c_contiguous and dy.flags.owndata and backend.writable(dy)
-            node.grad = dy if fits else backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
+            node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")
         else:
             node.grad += dy
 

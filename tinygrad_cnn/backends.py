@@ -227,7 +227,7 @@ def _cuda(index: int) -> CudaBackend:
 # device kind → the backend of a device with that number; a further array library registers itself here
 _FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": lambda index: CPU, "cuda": _cuda}
 # array type → the backend an array of this type is on
-_BY_TYPE: dict[type, Callable[[Any], Backend]] = {np.ndarray: lambda array: CPU}
+_BY_TYPE: dict[type, Callable[[Any], Backend]] = {}
 _register_lock = threading.Lock()
 
 
@@ -326,7 +326,9 @@ def is_array(value: Any) -> bool:
 
 def located(value: Any) -> Backend | None:
     """The backend a value is on; None for what is no array."""
-    if (kind := type(value)) in _BY_TYPE:
+    if (kind := type(value)) is np.ndarray:
+        return CPU
+    if kind in _BY_TYPE:
         return _BY_TYPE[kind](value)
     if isinstance(value, (np.ndarray, np.generic)):
         return CPU
@@ -348,6 +350,6 @@ def to_numpy(values: Any) -> Any:
 def owner(array: Any) -> Any:
     """The array that owns the memory this one looks into: equal owners mean shared memory."""
     base = getattr(array, "base", None)
-    while base is not None and is_array(base):
+    while base is not None and (type(base) is np.ndarray or is_array(base)):
         array, base = base, base.base
     return array

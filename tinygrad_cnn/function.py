@@ -166,8 +166,9 @@ class Function(Node):
     saved: Saved = Saved()
     freed: bool = False
     input_shapes: tuple[Any, ...] = ()
-    # what was saved of inputs and the output: (name in the message, its version object, the version then)
-    watched: tuple[tuple[str, Version, int], ...] = ()
+    # what was saved of inputs and the output: (number of the input or name of the result, its version object, the
+    # version then)
+    watched: tuple[tuple[int | str, Version, int], ...] = ()
     # input index → why that input brought no graph along; see autograd.explain_grad
     origins: dict[int, Any] | None = None
     # what computes this operation and those before it at once; see ops/row.py
@@ -223,8 +224,9 @@ class Function(Node):
                 f"backward through {self.name} a second time: what it saved was freed after the first; "
                 "call the first one with backward(retain_graph=True), or compute the forward pass again"
             )
-        for what, version, count in self.watched:
+        for place, version, count in self.watched:
             if version.count != count:
+                what = f"result (saved as {place})" if isinstance(place, str) else f"input {self.input_name(place)}"
                 raise GraphError(
                     f"{self.name}: its {what} was changed in place by {version.writer} after the forward pass, but "
                     f"{self.name} needs the old values in backward; change a clone() of it, or change it after backward"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tinygrad_cnn import dtypes
-from tinygrad_cnn.backends import DeviceError, OverlapError, is_array, owner
+from tinygrad_cnn.backends import DeviceError, OverlapError, backend_of, is_array, owner
 from tinygrad_cnn.dtypes import DtypeError
-from tinygrad_cnn.function import GraphError, Leaf
+from tinygrad_cnn.function import Function, GraphError, Leaf
 from tinygrad_cnn.grad_mode import is_grad_enabled
 from tinygrad_cnn.random import Generator, default_generator
 from tinygrad_cnn.shapes import Shape, ShapeError
@@ -34,14 +34,14 @@ class InPlace(Storage):
 
     def _unlock(self, writer: str, block: contextlib.ExitStack) -> Array:
         """As `writing`, until the end of a block that may be that of several tensors."""
-        if self.grad_fn is not None:
+        if isinstance(self._node, Function):
             raise GraphError(
                 f"{writer}: this tensor is the result of {self._name} and other operations may need its numbers; "
                 "write into its detach().clone(), or build the result with where, cat or stack"
             )
         if self._version.protected:
             raise GraphError(f"{writer}: this tensor shares memory that must not be written; use clone()")
-        array, backend = self._data, self.backend
+        array, backend = self._data, backend_of(self._data)
         if 0 in array.strides or not backend.writable(array):
             try:
                 block.enter_context(backend.unlocked(array))

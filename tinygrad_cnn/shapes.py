@@ -603,7 +603,7 @@ def normalise_dims(operation: str, dim: Ints | Sequence[int] | None, ndim: int) 
     """
     if dim is None:
         return tuple(range(ndim))
-    dims = tuple(dim) if isinstance(dim, Iterable) else (int(dim),)
+    dims = (dim,) if isinstance(dim, int) else tuple(dim) if isinstance(dim, Iterable) else (int(dim),)
     for d in dims:
         # a single number may be "reduced" over dimension 0 or −1, as in PyTorch
         if not -max(ndim, 1) <= d < max(ndim, 1):

@@ -24,11 +24,12 @@ from tinygrad_cnn.observe import Scope, observer, scope
 from tinygrad_cnn.ops.row import Row
 from tinygrad_cnn.shapes import ShapeError
 
-OPERATIONS: dict[type[Module], Callable[[Any], Function]] = {
-    Conv2d: lambda layer: ops.Conv2d(layer.stride, layer.padding, layer.dilation, layer.groups),
-    Linear: lambda layer: ops.Linear(),
-    ReLU: lambda layer: ops.ReLU(),
-    MaxPool2d: lambda layer: ops.MaxPool(layer._window()),
+# module → its operation, as `Row` wants it: the class, and the values of its fields
+OPERATIONS: dict[type[Module], Callable[[Any], tuple[type[Function], tuple[Any, ...]]]] = {
+    Conv2d: lambda layer: (ops.Conv2d, (layer.stride, layer.padding, layer.dilation, layer.groups)),
+    Linear: lambda layer: (ops.Linear, ()),
+    ReLU: lambda layer: (ops.ReLU, ()),
+    MaxPool2d: lambda layer: (ops.MaxPool, (layer._window(),)),
 }
 ROWS: tuple[tuple[type[Module], ...], ...] = ((Conv2d, ReLU, MaxPool2d), (Conv2d, ReLU), (Linear, ReLU))
 
@@ -45,14 +46,14 @@ def at_once(modules: Sequence[Module], x: Any) -> tuple[Any, int]:
     if any(map(_on_its_own, together)) or x.ndim != weight.ndim:
         return x, 0
     inputs = [x, weight] if bias is None else [x, weight, bias]
-    if len({t.dtype for t in inputs}) > 1:
+    if not x.dtype == weight.dtype == inputs[-1].dtype:
         return x, 0
-    row = Row(tuple(OPERATIONS[kind](module) for kind, module in zip(kinds, together)))
+    row = Row(tuple([OPERATIONS[kind](module) for kind, module in zip(kinds, together)]))
     try:
         result = apply(row, *inputs)
     except (ShapeError, DeviceError):
         return x, 0  # called one by one they say which layer it was
-    if result.node is row:
+    if result._node is row:
         outer = scope.get()
         result._node = row.stand_behind([Scope(module, outer) for module in together])
     return result, length

@@ -28,20 +28,17 @@ class Row(Function):
     """A layer and the operations on its result, as the kernel that bears all their names.
 
     Args:
-        members: Unused operations: `Conv2d` or `Linear`, `ReLU`, and behind a convolution perhaps `MaxPool`.
+        kinds: The operations, each as its class and the values of its fields: `Conv2d` or `Linear`, `ReLU`, and behind
+            a convolution perhaps `MaxPool`. They are made when there is a graph for them to be nodes of.
     """
 
-    members: tuple[Function, ...]
+    kinds: tuple[tuple[type[Function], tuple[Any, ...]], ...]
 
     def __post_init__(self) -> None:
-        self.name, self.input_names = self.members[0].name, self.members[0].input_names
-        self.names = "_".join([member.name for member in self.members])
+        self.name, self.input_names = self.kinds[0][0].name, self.kinds[0][0].input_names
 
     def check_shapes(self, shapes: tuple[Shape | None, ...]) -> dict[str, int]:
-        settings = tuple([_settings(member) for member in self.members])
-        sizes, found, self.settings = _checked(settings, shapes, sizes_are_strict())
-        for member, attributes in zip(self.members, found):
-            vars(member).update(attributes)
+        sizes, self.found, self.names, self.settings = _checked(self.kinds, shapes, sizes_are_strict())
         return sizes
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -53,19 +50,20 @@ class Row(Function):
         return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        x, weight, kept = self.saved.x, self.saved.weight, self.saved.kept
+        x, weight, kept = self.saved.values()
         return kernels.get(f"{self.names}_backward")(dy, kept, x, weight, **self.settings, needs=self.needs)
 
     def stand_behind(self, scopes: Collection[Any]) -> Function:
         """Make the members, each with its scope, nodes of the graph in the place of the row; returns the last."""
         parents, needs, shapes = self.parents, self.needs, self.input_shapes
-        for member, scope in zip(self.members, scopes):
+        members = [kind.__new__(kind) for kind, _ in self.kinds]
+        for member, attributes, scope in zip(members, self.found, scopes):
+            vars(member).update(attributes)
             member.parents, member.needs, member.input_shapes = parents, needs, shapes
             member.dtype, member.scope = self.dtype, scope
             parents, needs, shapes = (member,), needs_of(("x",), (True,)), (member.shape,)
-        *before, last = self.members
-        last.row = self
-        self.members = tuple(before)  # no way back to the last: a circle would keep all arrays until Python notices
+        last = members.pop()  # no way back to it: a circle would keep all arrays until Python notices
+        last.row, self.members = self, members
         return last
 
     def hidden(self, wanted: Collection[Node]) -> bool:
@@ -83,17 +81,12 @@ class Row(Function):
         self.free()
 
 
-def _settings(member: Function) -> tuple[Any, ...]:
-    """What makes another operation like this one: its class, and the values of its fields."""
-    return type(member), *[getattr(member, name) for name in getattr(member, "__dataclass_fields__", ())]
-
-
 @functools.lru_cache(maxsize=256)
 def _checked(
-    settings: tuple[tuple[Any, ...], ...], shapes: tuple[Shape | None, ...], strict: bool
-) -> tuple[dict[str, int], list[dict[str, Any]], dict[str, Any]]:
-    """`check_shapes` of all members, remembered: the sizes, what each noted about itself, what the kernels want."""
-    first, *_, last = members = [kind(*values) for kind, *values in settings]
+    kinds: tuple[tuple[type[Function], tuple[Any, ...]], ...], shapes: tuple[Shape | None, ...], strict: bool
+) -> tuple[dict[str, int], list[dict[str, Any]], str, dict[str, Any]]:
+    """`check_shapes` of all members, remembered: sizes, each one's attributes, their names, what the kernels want."""
+    first, *_, last = members = [kind(*values) for kind, values in kinds]
     sizes = first.check_shapes(shapes)
     x, weight, wanted = shapes[0] or (), shapes[1] or (), {}
     between: Shape = (*x[:-1], weight[0])
@@ -106,4 +99,4 @@ def _checked(
         last.check_shapes((between,))
         last.shape = (*between[:2], *last.out)
         wanted["pool"] = last.window
-    return sizes, [vars(member) for member in members], wanted
+    return sizes, [vars(member) for member in members], "_".join([member.name for member in members]), wanted

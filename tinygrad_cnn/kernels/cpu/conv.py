@@ -61,8 +61,10 @@ def way(x: Array, weight: Array, window: Window, groups: int) -> Way | None:
     """The way with the batch innermost that suits the sizes; None where there is none."""
     if window.rank != 2 or len(x) < layout.FEWEST or not (x.size and weight.size) or not blas_ready(x, weight):
         return None
-    direct = x.dtype != np.float32 or _wish() == "direct"
-    return _way(window, groups, x.shape[1:], len(weight), direct)
+    quickest = _way(window, groups, x.shape[1:], len(weight), x.dtype != np.float32)
+    if isinstance(quickest, ByTiles) or _wish() == "auto":
+        return quickest
+    return ByTiles(window, groups)
 
 
 def _wish() -> str:

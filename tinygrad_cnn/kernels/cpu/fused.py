@@ -104,14 +104,16 @@ def conv_relu_max_pool_backward(
 
 def _tiles(x: Array, weight: Array, pool: Window, window: Window, groups: int) -> tiles.Tiles | None:
     """Tiles of the 2×2 outputs that are pooled together; None for other windows, and where `winograd` is better."""
-    if pool != HALVING or not isinstance(conv.way(x, weight, window, groups), conv.ByTiles):
+    if not isinstance(conv.way(x, weight, window, groups), conv.ByTiles):
         return None
-    _, C, H, W = x.shape
-    return _halves(window, groups, C, len(weight), H, W)
+    return _halves(pool, window, groups, x.shape[1:], len(weight))
 
 
 @functools.lru_cache(maxsize=256)
-def _halves(window: Window, groups: int, C: int, K: int, H: int, W: int) -> tiles.Tiles | None:
+def _halves(pool: Window, window: Window, groups: int, image: tuple[int, ...], K: int) -> tiles.Tiles | None:
+    if pool != HALVING:
+        return None
+    C, H, W = image
     P, Q = window.outs((H, W))
     out = (P - P % 2, Q - Q % 2)  # an odd row or column is not pooled
     grid = Grid(window, (H, W), out, (2, 2))

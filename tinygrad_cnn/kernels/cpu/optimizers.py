@@ -1,8 +1,7 @@
 """The optimizers' rules a block at a time: no array as large as a parameter is made, and threads share the blocks.
 
 `w -= lr·v` over a whole parameter makes an array of products, in pages that the system hands out anew at every step,
-and Adam's rule makes ten. Of a block the products are so few that NumPy takes their memory from what it has at hand,
-and they stay in the cache. An element's update looks at no other element, so that the rules need not know of blocks:
+and Adam's rule makes ten. The products of a block find the memory of those of the block before, and stay in the cache. An element's update looks at no other element, so that the rules need not know of blocks:
 they are those of `kernels/optimizers.py`, and the results the same to the last bit.
 """
 
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels import optimizers as rules
-from tinygrad_cnn.kernels.cpu import blocks
+from tinygrad_cnn.kernels import threads
 from tinygrad_cnn.kernels.cpu.elementwise import memory_order, row, walk
+from tinygrad_cnn.kernels.cpu.scratch import keep_pages
 from tinygrad_cnn.kernels.table import kernel
 
 Array = np.ndarray
@@ -27,14 +27,14 @@ def by_blocks(name: str, rule: Callable[..., None], arrays: int, cost: float) ->
     Args:
         name: The kernel's name.
         rule: For arrays of any size.
-        arrays: So many arrays of a block fit into the cache. Where a rule makes several, 11: then each is below the
-            128 KiB for which the C library goes to the system.
+        arrays: So many arrays of a block are worked on at a time.
         cost: Nanoseconds for an element.
     """
 
     @kernel(name, backend="cpu")
     def step(w: Array, *others: Array | None, **numbers: Any) -> None:
-        if w.nbytes * arrays <= blocks.BLOCK_BYTES:  # one block
+        keep_pages()  # a rule makes arrays
+        if w.size * cost * 1e-9 < threads.WORTHWHILE_SECONDS:
             return rule(w, *others, **numbers)
         dw, *memory = [a for a in others if a is not None]
         order = memory_order(w)
@@ -51,5 +51,5 @@ def by_blocks(name: str, rule: Callable[..., None], arrays: int, cost: float) ->
 
 
 by_blocks("sgd_step", rules.sgd_step, arrays=4, cost=0.7)
-by_blocks("adam_step", rules.adam_step, arrays=11, cost=2.2)
-by_blocks("rmsprop_step", rules.rmsprop_step, arrays=11, cost=1.5)
+by_blocks("adam_step", rules.adam_step, arrays=6, cost=2.2)
+by_blocks("rmsprop_step", rules.rmsprop_step, arrays=6, cost=1.5)

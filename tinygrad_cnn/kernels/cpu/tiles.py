@@ -107,6 +107,12 @@ class Tiles:
         tall, wide = self.grid.counts
         return tall * wide * self.groups * self.outputs * self.rows
 
+    @functools.cached_property
+    def numbers(self) -> int:
+        """In columns and products, for one sample."""
+        tall, wide = self.grid.counts
+        return tall * wide * self.groups * (self.rows + self.outputs)
+
     def cost(self) -> float:
         """Estimated time for a sample, in multiplications of a large product."""
         tall, wide = self.grid.counts
@@ -162,7 +168,7 @@ class Tiles:
         if self.small(N, itemsize):
             work(0, [(0, tall, 0, N)])
             return 1
-        each = wide * self.groups * (self.rows + self.outputs) * itemsize
+        each = self.numbers // tall * itemsize
         cuts = [N * i // SHARES for i in range(SHARES + 1)]
 
         def blocks(first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
@@ -184,9 +190,7 @@ class Tiles:
 
     def small(self, N: int, itemsize: int) -> bool:
         """Whether the caller does best to compute all of it in one piece, and to share single products only."""
-        tall, wide = self.grid.counts
-        each = tall * wide * self.groups * (self.rows + self.outputs) * itemsize
-        return self.seconds(N) < MANY_CALLS and N * each < SMALL_BYTES
+        return self.seconds(N) < MANY_CALLS and N * self.numbers * itemsize < SMALL_BYTES
 
     def seconds(self, N: int) -> float:
         """Rough time of one product."""

@@ -54,6 +54,7 @@ class Plan:
         calls: Least calls in a block.
         seconds: Least time of a block.
         longest: After so many seconds a block ends with the call it is at, however few there were.
+        slow: A side whose call takes longer than so many seconds has only one turn in each process.
         warm: Seconds of work before the first one.
         patience: Seconds after which a side that does not answer is given up.
     """
@@ -64,6 +65,7 @@ class Plan:
     calls: int = 5
     seconds: float = 0.4
     longest: float = 5
+    slow: float = 1
     warm: float = 0.4
     patience: float = 200
 
@@ -260,13 +262,18 @@ def _round(notes: Notes, sides: Sequence[Side], plan: Plan, start: Start) -> Non
                     answers[side.name] = []
             for _ in range(plan.blocks):
                 for name, blocks in answers.items():
-                    time.sleep(PAUSE)
-                    blocks.append(stations[name].ask(block))
+                    if not (blocks and _a_call(blocks[0]) > plan.slow):
+                        time.sleep(PAUSE)
+                        blocks.append(stations[name].ask(block))
             for name, blocks in answers.items():
                 notes.add(case, name, blocks)
     finally:
         for station in stations.values():
             station.close()
+
+
+def _a_call(block: Answer) -> float:
+    return sum(map(statistics.median, block.get("times", {}).values()))
 
 
 def measure_memory(

@@ -103,7 +103,7 @@ def test_all_cases_of_a_group_are_one_process_and_groups_are_not():
 
 def test_ours_is_the_median_process_and_others_are_their_best():
     times = {"ours": [1.0, 2.0, 9.0], "pytorch": [8.0, 5.0, 4.0]}
-    (case,) = harness.measure(cases("x"), [A, B], Plan(rounds=3, blocks=2), Sham([], times))
+    (case,) = harness.measure(cases("x"), [A, B], Plan(rounds=3, blocks=2, slow=10), Sham([], times))
     assert case["results"]["ours"]["parts"]["step"] == {
         "median": 2.0,
         "best": 1.0,
@@ -117,6 +117,13 @@ def test_ours_is_the_median_process_and_others_are_their_best():
 def test_parts_are_added_call_by_call():
     found = harness.summary([{"forward": [1.0, 2.0, 3.0], "backward": [5.0, 1.0, 5.0]}])
     assert [found[part]["median"] for part in ("forward", "backward", "all")] == [2.0, 5.0, 6.0]
+
+
+def test_a_slow_side_has_one_turn_in_each_process():
+    log = []
+    harness.measure(cases("x"), [A, B], Plan(rounds=2, blocks=3, slow=2), Sham(log, {"ours": [1.0], "pytorch": [3.0]}))
+    assert log.count("ours block") == 6
+    assert log.count("pytorch block") == 2
 
 
 def test_peers_start_fewer_processes_and_sides_may_be_left_out():
@@ -415,7 +422,7 @@ def test_missing_and_failing_sides_are_in_the_tables():
     }
     text = report.section(report.TOPICS["training"], sham_result(problems=problems))
     assert "- MyGrad: left out; ModuleNotFoundError: No module named 'mygrad'" in text
-    assert "- autograd cannot: it has no layers (LeNet-5 modern, training, B=32; " in text
+    assert "- autograd cannot: it has no layers (LeNet-5 modern, training, B=64; " in text
     assert "- tinygrad, TinyJit failed: its process ended (-11): it said nothing (LeNet-5 modern" in text
     assert "- tinygrad was not asked: slower than with TinyJit (AlexNet cifar, training, B=64; " in text
     heads, _, first, *_ = lines_of(text)

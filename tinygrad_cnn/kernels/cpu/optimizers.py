@@ -1,8 +1,9 @@
 """The optimizers' rules a block at a time: no array as large as a parameter is made, and threads share the blocks.
 
 `w -= lr·v` over a whole parameter makes an array of products, in pages that the system hands out anew at every step,
-and Adam's rule makes ten. The products of a block find the memory of those of the block before, and stay in the cache. An element's update looks at no other element, so that the rules need not know of blocks:
-they are those of `kernels/optimizers.py`, and the results the same to the last bit.
+and Adam's rule makes ten. The products of a block find the memory of those of the block before, and stay in the cache.
+An element's update looks at no other element, so that the rules need not know of blocks: they are those of
+`kernels/optimizers.py`, and the results the same to the last bit.
 """
 
 from __future__ import annotations

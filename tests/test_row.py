@@ -186,6 +186,32 @@ def test_a_weight_that_changed_is_refused():
     assert "clone()" in str(error.value)
 
 
+def test_two_calls_of_one_size_share_no_nodes():
+    net, x = network(), images().requires_grad_()
+    first, second = net(x), net(x)
+    assert not set(nodes_of(first)[:-1]) & set(nodes_of(second)[:-1])
+    between = [next(n for n in nodes_of(y) if n.name == "relu" and len(n.shape) == 4) for y in (first, second)]
+    between[0].retains_grad = True
+    between[0].new_attribute = 1
+    (first + second).sum().backward()
+    assert between[0].grad is not None
+    assert between[1].grad is None
+    assert not hasattr(between[1], "new_attribute")
+    assert not hasattr(nodes_of(net(x))[nodes_of(second).index(between[1])], "new_attribute")
+
+
+def test_operations_are_made_only_for_a_graph(monkeypatch):
+    net, x = network(), images()
+    made = []
+    original = rows.Row.stand_behind
+    monkeypatch.setattr(rows.Row, "stand_behind", lambda self, scopes: made.append(self) or original(self, scopes))
+    with tcnn.no_grad():
+        net(x)
+    assert not made
+    net(x)
+    assert [row.name for row in made] == ["conv2d", "conv2d", "linear"]
+
+
 def test_backward_twice():
     net, x = network(), images().requires_grad_()
     loss = net(x).sum()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from typing import Any
 
@@ -233,6 +234,22 @@ def test_convolution_relu_and_pooling_at_once(size, ties):
         for seen in (columns, None):
             got, wanted = both("conv2d_relu_max_pool2d_backward", given, (winner, seen), last(x), weight, **settings)
             assert all(np.allclose(a, b, rtol=1e-10, atol=1e-12) for a, b in zip(got, wanted, strict=True))
+
+
+@pytest.mark.parametrize("limit", [1.0, 0.0])  # in one piece, in blocks
+@pytest.mark.parametrize("size", POOLED, ids=str)
+def test_only_what_a_wanted_gradient_needs_is_kept(size, limit, monkeypatch):
+    monkeypatch.setattr(tiles, "MANY_CALLS", limit)
+    x, weight, bias, _, window, groups = arrays(size)
+    x[1, 0, 3, 3] = np.nan
+    forward = functools.partial(kernels.conv2d_relu_max_pool2d_forward, last(x), weight, bias, HALVES, window, groups)
+    wanted, (winner, columns) = forward()
+    assert (columns is None) == (limit == 0)
+    for flags, keeps in (((False, False, False), (False, False)), ((True, False, False), (True, False))):
+        y, kept = forward(needs=Needs(ALL.names, flags))
+        assert np.array_equal(y, wanted, equal_nan=True)
+        assert tuple(k is not None for k in kept) == keeps
+    assert np.array_equal(kept[0], winner)
 
 
 def test_backward_takes_the_columns_of_forward(monkeypatch):

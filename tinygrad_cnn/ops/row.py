@@ -42,7 +42,7 @@ class Row(Function):
         return sizes
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        more = {"keep": self.needs.weight} if "pool" in self.settings else {}
+        more = {"needs": self.needs} if "pool" in self.settings else {}
         made = kernels.get(f"{self.names}_forward")(x, weight, bias, **self.settings, **more)
         y, kept = made if isinstance(made, tuple) else (made, made)
         self.save(x=x, weight=weight, kept=kept)

@@ -51,7 +51,7 @@ def _finite(gradients: tuple[Array | None, ...]) -> Any:
 
 @kernel("conv2d_relu_max_pool2d_forward", backend="cpu")
 def conv_relu_max_pool_forward(
-    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, keep: bool = True
+    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, needs: Any = None
 ) -> tuple[Array, Pooled]:
     """Pooling on each block of products."""
     plan = _tiles(x, weight, pool, window, groups)
@@ -59,6 +59,15 @@ def conv_relu_max_pool_forward(
         return NotImplemented
     N, K, (P, Q) = len(x), len(weight), plan.grid.out
     y = layout.empty((N, K, P // 2, Q // 2), x.dtype)
+
+    def pool_only(products: Array, top: int, bottom: int, a: int, b: int) -> None:
+        in_row = np.maximum(products[:, :, 0], products[:, :, 1], out=products[:, :, 0])
+        largest = np.maximum(in_row[:, 0], in_row[:, 1], out=in_row[:, 0])
+        np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
+
+    if needs is not None and True not in needs.flags:
+        tiles.produce(plan, x, weight, bias, pool_only)
+        return y, (None, None)
     winner = layout.empty(y.shape, np.uint8)
 
     def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
@@ -78,7 +87,7 @@ def conv_relu_max_pool_forward(
         np.bitwise_or(above, shut, out=layout.memory(winner)[:, top:bottom, :, a:b])
         np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
 
-    return y, (winner, tiles.produce(plan, x, weight, bias, finish, keep))
+    return y, (winner, tiles.produce(plan, x, weight, bias, finish, keep=needs is None or needs.weight))
 
 
 @kernel("conv2d_relu_max_pool2d_backward", backend="cpu")

@@ -16,8 +16,9 @@ Array = Any
 
 #: In place of the number of a winning tap: ReLU lets nothing through here.
 NO_WINNER = 255
-#: The numbers of the taps that won, and what a fast kernel leaves for its backward, since it had to compute it anyway.
-Pooled = tuple[Array, Any]
+#: The numbers of the taps that won (None where no gradient is wanted), and what a fast kernel leaves for its backward,
+#: since it had to compute it anyway.
+Pooled = tuple[Any, Any]
 
 
 @kernel("conv2d_relu_forward")
@@ -36,9 +37,10 @@ def conv_relu_backward(
 
 @kernel("conv2d_relu_max_pool2d_forward")
 def conv_relu_max_pool_forward(
-    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, keep: bool = True
+    x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, needs: Any = None
 ) -> tuple[Array, Pooled]:
-    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what backward needs (if `keep`)."""
+    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what backward wants for the gradients that
+    are needed (None: for all)."""
     between = get("conv2d_relu_forward")(x, weight, bias, window, groups)
     y, winner = get("max_pool2d_forward")(between, pool)
     return y, (namespace(y).where(y > 0, winner, NO_WINNER).astype("uint8"), None)

@@ -39,8 +39,7 @@ def conv_relu_backward(
 def conv_relu_max_pool_forward(
     x: Array, weight: Array, bias: Array | None, pool: Window, window: Window, groups: int = 1, needs: Any = None
 ) -> tuple[Array, Pooled]:
-    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what backward wants for the gradients that
-    are needed (None: for all)."""
+    """The largest of each pooling window of `max(x ⋆ weight + bias, 0)`, and what the gradients need (None: all)."""
     between = get("conv2d_relu_forward")(x, weight, bias, window, groups)
     y, winner = get("max_pool2d_forward")(between, pool)
     return y, (namespace(y).where(y > 0, winner, NO_WINNER).astype("uint8"), None)

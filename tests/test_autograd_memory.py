@@ -317,6 +317,40 @@ def test_what_grad_returns_shares_nothing():
         assert not any(np.shares_memory(array, other) for other in arrays[i + 1 :])
 
 
+def test_a_gradient_may_lie_in_memory_as_its_leaf_does():
+    """As in PyTorch: the gradient of an image that lies with the batch innermost is not turned around."""
+    images = np.arange(16 * 3 * 4 * 4, dtype=np.float32).reshape(16, 3, 4, 4)
+    turned = np.ascontiguousarray(images.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    found = []
+    for array in (images, turned):
+        x = tcnn.from_numpy(array).requires_grad_()
+        F.max_pool2d(x, 2).backward(np.ones((16, 3, 2, 2), np.float32))
+        assert x.grad.strides == array.strides
+        assert x.grad.flags.writeable
+        found.append(x.grad.copy())
+        first = x.grad
+        F.max_pool2d(x, 2).backward(np.ones((16, 3, 2, 2), np.float32))
+        assert x.grad is first
+        assert np.array_equal(first, 2 * found[-1])
+    assert np.array_equal(*found)
+
+
+def test_a_gradient_of_which_an_operation_keeps_the_memory_is_copied():
+    kept = []
+
+    class Keeps(tcnn.Function):
+        def forward(self, x):
+            return x + 1
+
+        def backward(self, dy):
+            kept[:] = [np.ones((4, 3), np.float32)]
+            return kept[0].T
+
+    x = tcnn.from_numpy(np.zeros((4, 3), np.float32).T).requires_grad_()
+    tcnn.apply(Keeps(), x).sum().backward()
+    assert not np.shares_memory(x.grad, kept[0])
+
+
 def test_changing_a_gradient_in_place_changes_only_itself():
     x, y = tcnn.ones(3, requires_grad=True), tcnn.ones(3, requires_grad=True)
     (x + y).sum().backward()

@@ -486,12 +486,14 @@ _ALONE = _references()
 
 
 def _keep(node: Node, dy: Array, alone: bool) -> None:
-    """Add a gradient to the node's own; the first one becomes its own, as it is if nobody else holds it."""
-    backend, flags = backend_of(dy), dy.flags
+    """Add a gradient to the node's own; the first one becomes its own, as it is if nobody else holds its memory."""
+    backend, home = backend_of(dy), owner(dy)
     # two leaves may have been handed the same array, or one that an operation saved
-    if node.grad is None and alone and flags.c_contiguous and flags.owndata and backend.writable(dy):
-        node.grad = dy
-        return
+    if node.grad is None and alone and home.flags.owndata and backend.writable(dy):
+        own = home is dy or (home.size == dy.size and sys.getrefcount(home) == _ALONE + 1)
+        if own and (dy.flags.c_contiguous or dy.strides == getattr(node, "strides", None)):
+            node.grad = dy
+            return
     with backend.activate():
         if node.grad is None:
             node.grad = backend.xp.array(dy, dtype=node.dtype, copy=True, order="C")

@@ -91,8 +91,8 @@ class Leaf(Node):
     name = "leaf"
     retains_grad = True
 
-    def __init__(self, shape: Shape, dtype: np.dtype) -> None:
-        self.shape, self.dtype = shape, dtype
+    def __init__(self, like: Array) -> None:
+        self.shape, self.dtype, self.strides = like.shape, like.dtype, like.strides
 
 
 class Saved(dict[str, Array]):

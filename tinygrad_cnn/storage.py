@@ -69,7 +69,7 @@ class Storage(TensorMethods):
         self._version = Version() if self._version.shared else self._version
         if isinstance(self._node, Leaf):
             grad = self._node.grad
-            self._node.shape, self._node.dtype = array.shape, array.dtype
+            self._node.shape, self._node.dtype, self._node.strides = array.shape, array.dtype, array.strides
             if grad is not None:
                 fits = grad.shape == array.shape
                 self._node.grad = backend_of(array).asarray(grad, dtype=array.dtype) if fits else None
@@ -183,7 +183,7 @@ class Storage(TensorMethods):
                 )
             frozen = self._frozen
             fits = frozen is not None and (frozen.shape, frozen.dtype) == (self.shape, self.dtype)
-            self._node = frozen if fits else Leaf(self.shape, self.dtype)
+            self._node = frozen if fits else Leaf(self._data)
         return self
 
     # ---- out of the tensor

@@ -60,7 +60,7 @@ CHANNELS_FIRST = (2, 0, 1, 3, 4, 5)
 KERNELS = (2, 3, 4, 5)
 FEWEST_CHANNELS = 16
 # transformed numbers, in bytes, that are kept at a time: half the samples are runs of half the length
-SPACE = 96 << 20
+SPACE = 72 << 20
 # of them, how many a thread works on at a time: blocks of channels for the transforms, of filters for the products;
 # longer ones are fewer calls of NumPy, and two threads that make many wait for Python's lock
 TRANSFORM_BYTES, PRODUCT_BYTES = 2_400_000, 4_000_000

@@ -253,7 +253,7 @@ def steps_back(
             wanted[node] = dy
         keeping = into_leaves and node.retains_grad
         if keeping:
-            alone = isinstance(node, Leaf) and sys.getrefcount(dy) == _ALONE
+            alone = sys.getrefcount(dy) == _ALONE  # asked before the call, which holds it, too
             _keep(node, dy, alone)
         if watcher:
             watcher.arrived(node, dy, keeping)
@@ -456,15 +456,14 @@ def _result(operation: Function, array: Array, inputs: Sequence[Any], homes: Seq
 
 def _watch(operation: Function, inputs: Sequence[Any], homes: Sequence[Any], results: Sequence[Tensor]) -> None:
     """Note the versions of saved inputs and results."""
-    watched: list[tuple[int | str, Version, int]] = []
-    places = [*zip(range(len(inputs)), inputs, homes), *[(None, result, owner(result._data)) for result in results]]
+    tensors = [*zip((*inputs, *results), (*homes, *_homes(results)))]
     for name, array in operation.saved.items():
-        home = owner(array) if is_array(array) else operation  # which owns no memory
-        for index, tensor, other in places:
-            if other is home:
-                watched.append((name if index is None else index, tensor._version, tensor._version.count))
+        home = owner(array)
+        for index, (tensor, other) in enumerate(tensors):
+            if other is home and home is not None:  # None: an input that is no tensor, a value that was not saved
+                place = index if index < len(inputs) else name
+                operation.watched += ((place, tensor._version, tensor._version.count),)
                 break
-    operation.watched = tuple(watched)
 
 
 def _cut(operation: Function, inputs: Sequence[Any]) -> Origin | None:
@@ -487,11 +486,12 @@ _ALONE = _references()
 
 def _keep(node: Node, dy: Array, alone: bool) -> None:
     """Add a gradient to the node's own; the first one becomes its own, as it is if nobody else holds its memory."""
-    backend, home = backend_of(dy), owner(dy)
+    backend = backend_of(dy)
     # two leaves may have been handed the same array, or one that an operation saved
-    if node.grad is None and alone and home.flags.owndata and backend.writable(dy):
+    if isinstance(node, Leaf) and node.grad is None and alone and backend.writable(dy):
+        home = owner(dy)
         own = home is dy or (home.size == dy.size and sys.getrefcount(home) == _ALONE + 1)
-        if own and (dy.flags.c_contiguous or dy.strides == getattr(node, "strides", None)):
+        if own and home.flags.owndata and (dy.flags.c_contiguous or dy.strides == node.strides):
             node.grad = dy
             return
     with backend.activate():

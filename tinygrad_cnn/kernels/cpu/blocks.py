@@ -27,5 +27,5 @@ def blocks_of(first: int, last: int, bytes_each: int) -> Iterator[tuple[int, int
 
 def blas_ready(*arrays: Array) -> bool:
     """Whether one BLAS call can take them: all float32, or all float64."""
-    kinds = [a.dtype.char for a in arrays]
-    return kinds[0] in "fd" and kinds.count(kinds[0]) == len(kinds)
+    kinds = [a.dtype for a in arrays]
+    return kinds[0].char in "fd" and kinds.count(kinds[0]) == len(kinds)

@@ -48,15 +48,14 @@ def elementwise(work: Callable[..., Any], *arrays: Array, cost: float, mask: boo
         if a.dtype.char != char and a.dtype.char != "?":
             return NotImplemented
     kinds = (dtype, bool)[: 1 + mask]
-    # few passes gain little from the cache, and lose by every further call
-    share = 4 if space else 2
-    if x.flags.c_contiguous and x.size * cost * 1e-9 < threads.WORTHWHILE_SECONDS:  # nothing to share: as it is
+    if x.flags.c_contiguous and not worth_sharing(x.size, cost):  # as it is
         results = [np.empty(x.shape, kind) for kind in kinds]
         work(*arrays, *results, *[np.empty(x.shape, dtype) for _ in range(space)])
         return tuple(results) if mask else results[0]
     order = memory_order(x)
     shape = tuple([x.shape[axis] for axis in order]) if order else x.shape
     results = [np.empty(shape, kind) for kind in kinds]
+    share = 4 if space else 2  # few passes gain little from the cache, and lose by every further call
     walk(work, [*(row(a, order) for a in arrays), *(y.reshape(-1) for y in results)], dtype, cost, space, share)
     if order:
         back = sorted(range(x.ndim), key=order.__getitem__)
@@ -86,11 +85,15 @@ def walk(
             b = min(a + step, last)
             work(*[piece[a:b] for piece in rows], *[piece[: b - a] for piece in spaces])
 
-    seconds = n * cost * 1e-9
-    if seconds < threads.WORTHWHILE_SECONDS:
-        part_of_it(0, 0, n)
+    if worth_sharing(n, cost):
+        threads.split(n, part_of_it, n * cost * 1e-9)
     else:
-        threads.split(n, part_of_it, seconds)
+        part_of_it(0, 0, n)
+
+
+def worth_sharing(n: int, cost: float) -> bool:
+    """Whether threads pay for so many elements, of so many nanoseconds each."""
+    return n * cost * 1e-9 >= threads.WORTHWHILE_SECONDS
 
 
 def block(dtype: np.dtype, arrays: int = 4) -> int:

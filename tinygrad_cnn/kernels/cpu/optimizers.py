@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels import optimizers as rules
-from tinygrad_cnn.kernels import threads
-from tinygrad_cnn.kernels.cpu.elementwise import memory_order, row, walk
+from tinygrad_cnn.kernels.cpu.elementwise import memory_order, row, walk, worth_sharing
 from tinygrad_cnn.kernels.cpu.scratch import keep_pages
 from tinygrad_cnn.kernels.table import kernel
 
@@ -35,7 +34,7 @@ def by_blocks(name: str, rule: Callable[..., None], arrays: int, cost: float) ->
     @kernel(name, backend="cpu")
     def step(w: Array, *others: Array | None, **numbers: Any) -> None:
         keep_pages()  # a rule makes arrays
-        if w.size * cost * 1e-9 < threads.WORTHWHILE_SECONDS:
+        if not worth_sharing(w.size, cost):
             return rule(w, *others, **numbers)
         dw, *memory = [a for a in others if a is not None]
         order = memory_order(w)

@@ -6,6 +6,7 @@ on its size. Measured with OpenBLAS on a processor with AVX-512, one core, float
 | product | as written | here | why |
 |---|---|---|---|
 | (24, 37)·(37, 12544) | 69 | 93 | in pieces below a million multiplications, which OpenBLAS takes without packing |
+| (16, 145)·(145, 8192) | 64 | 103 | the same |
 | (24, 12544)·(12544, 37) | 47 | 85 | the same, and the sum of the pieces |
 | (64, 1600)·(1600, 217) | 71 | 85 | transposed: the larger side first |
 | (16, 6400)·(6400, 151) | 34 | 63 | the same |
@@ -25,8 +26,8 @@ Array = np.ndarray
 
 # multiplications up to which OpenBLAS takes a product as it is, instead of packing its operands first
 SMALL = 1_000_000
-# fewer columns than this do not make up for the further calls
-FEWEST = 512
+# fewer columns than this do not make up for the further calls; and not for the sum of the pieces
+FEWEST, FEWEST_TO_SUM = 256, 512
 # columns that are not divided between threads
 STEP = 16
 
@@ -37,7 +38,7 @@ def times(A: Array, B: Array, out: Array) -> None:
 
     def work(part: int, first: int, last: int) -> None:
         first, last = first * STEP, min(last * STEP, B.shape[2])
-        pieces = _pieces(M * K, last - first)
+        pieces = _pieces(M * K, last - first, FEWEST)
         whole = last - (last - first) % pieces
         np.matmul(A[:, None], _cut(B[..., first:whole], pieces), out=_cut(out[..., first:whole], pieces))
         if whole < last:
@@ -50,7 +51,7 @@ def times_transposed(A: Array, B: Array, out: Array) -> None:
     """`out = A·Bᵀ` for (g, M, L), (g, K, L); threads share the larger side's rows, or the pieces of a long sum."""
     g, M, L = A.shape
     K = B.shape[1]
-    pieces = _pieces(M * K, L)
+    pieces = _pieces(M * K, L, FEWEST_TO_SUM)
     seconds = 2 * A.size * K / FLOPS
     if pieces > 1:
         whole = L - L % pieces
@@ -70,13 +71,13 @@ def times_transposed(A: Array, B: Array, out: Array) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _pieces(numbers: int, L: int) -> int:
+def _pieces(numbers: int, L: int, fewest: int) -> int:
     """In how many pieces to cut L columns, for a matrix of so many numbers; 1 where pieces do not pay.
 
     Such that no column is left over, if that takes only few pieces more.
     """
     length = SMALL // numbers
-    if length < FEWEST or length >= L:
+    if length < fewest or length >= L:
         return 1
     least = -(-L // length)
     return next((pieces for pieces in range(least, least + least // 2 + 1) if L % pieces == 0), least)

@@ -24,9 +24,14 @@ import numpy as np
 
 from tinygrad_cnn.kernels.cpu.layout import strided
 from tinygrad_cnn.kernels.cpu.scratch import scratch
+from tinygrad_cnn.kernels.threads import split
 from tinygrad_cnn.shapes import Shape, Window
 
 Array = np.ndarray
+
+EVERY = slice(None)
+# of a pixel, in runs, by one core, out of the third-level cache
+SECONDS_A_COPY = 0.4e-9
 
 
 @dataclass(frozen=True)
@@ -175,11 +180,18 @@ class Grid:
             for pixels, place in self._met(phases, columns):
                 np.copyto(place, pixels)
             return
-        # one copy: what is seen at i·down + u is a row of the phases further for each i, and so is the next tile
+        # what is seen at i·down + u is a row of the phases further for each i, and so is the next tile
         C, _, _, high, wide, n = columns.shape
         channel, u, v, row, column, one = phases.strides
         shape = (C, a // down, down, b // right, right, high, wide, n)
-        np.copyto(columns.reshape(shape), strided(phases, shape, (channel, row, u, column, v, row, column, one)))
+        seen, columns = strided(phases, shape, (channel, row, u, column, v, row, column, one)), columns.reshape(shape)
+        shared = int(a // down > C)  # the axis of which threads take a part each
+
+        def work(part: int, first: int, last: int) -> None:
+            places = (EVERY,) * shared + (slice(first, last),)
+            np.copyto(columns[places], seen[places])
+
+        split(shape[shared], work, columns.size * SECONDS_A_COPY)
 
     def scatter(self, columns: Array, phases: Array) -> None:
         """Add the columns to the pixels they were copied from."""

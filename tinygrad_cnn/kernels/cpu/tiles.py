@@ -45,14 +45,12 @@ import numpy as np
 
 from tinygrad_cnn.kernels.cpu import gemm, layout
 from tinygrad_cnn.kernels.cpu.blocks import FLOPS
-from tinygrad_cnn.kernels.cpu.grid import Grid
+from tinygrad_cnn.kernels.cpu.grid import EVERY, Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.threads import split, together
 from tinygrad_cnn.shapes import Shape, Window
 
 Array = np.ndarray
-
-EVERY = slice(None)
 
 # the sizes of tiles that are tried, in rows or columns of outputs
 SIZES = (1, 2, 4)
@@ -67,8 +65,9 @@ SHARES = 4
 MANY_CALLS = 4e-3
 # and bytes of columns and products above which it is not small all the same
 SMALL_BYTES = 16 << 20
-# a core multiplies and adds so many times while it copies one number in runs
-COPIES = 25.0
+# a core multiplies and adds so many times while it copies a pixel into columns and back; and while a product is moved to
+# the output and back, which tiles of one output need not: their products lie as the output
+COPIES, MOVES = 15.0, 60.0
 # a product of few rows takes as long as one with so many rows more
 THIN = 9
 
@@ -116,7 +115,8 @@ class Tiles:
     def cost(self) -> float:
         """Estimated time for a sample, in multiplications of a large product."""
         tall, wide = self.grid.counts
-        return tall * wide * self.groups * self.rows * (self.outputs + THIN + COPIES)
+        moved = 0.0 if self.grid.tile == (1, 1) else MOVES * self.outputs
+        return tall * wide * self.groups * (self.rows * (self.outputs + THIN + COPIES) + moved)
 
     def diagonals(self, matrix: Array) -> Array:
         """(m, n, groups, K, C, R, S): where each weight stands in the matrix, for each output of a tile."""
@@ -157,6 +157,21 @@ class Tiles:
     def products_shape(self, high: int, n: int) -> tuple[int, ...]:
         """(K·groups, m, n, rows, columns of tiles, samples) of `high` rows of tiles and n samples."""
         return (self.groups * self.K, *self.grid.tile, high, self.grid.counts[1], n)
+
+    def as_products(self, y: Array) -> Array | None:
+        """An output (N, K·groups, P, Q) as all products, (groups, outputs, L), if it lies in memory as they do."""
+        followed = layout.memory(y)
+        if self.grid.tile != (1, 1) or not followed.flags.c_contiguous:
+            return None
+        return followed.reshape(self.groups, self.outputs, -1)
+
+    def piece(self, whole: Array | None, top: int, bottom: int, samples: int) -> Array | None:
+        """The products of some rows of tiles and so many samples in those of all, if those are given, as one matrix."""
+        tall = self.grid.counts[0]
+        if whole is None or whole.shape[2] != tall * self.grid.counts[1] * samples:
+            return None
+        each = whole.shape[2] // tall
+        return whole[:, :, top * each : bottom * each]
 
     def split(self, N: int, itemsize: int, work: Callable[..., None]) -> int:
         """Share the rows of tiles out: `work(part, blocks)`, and how many parts there were.
@@ -226,20 +241,30 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
     K, out = len(weight), window.outs((H, W))
     tiles = choose(window, groups, C, K, (H, W), out)
     y = layout.empty((N, K, *out), x.dtype)
+    whole = tiles.as_products(y)
 
     def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
         if relu:
             np.maximum(products, 0, out=products)
-        tiles.grid.put_out(products, layout.memory(y)[..., a:b], top, bottom)
+        if tiles.piece(whole, top, bottom, b - a) is None:
+            tiles.grid.put_out(products, layout.memory(y)[..., a:b], top, bottom)
 
-    produce(tiles, x, weight, bias, finish)
+    produce(tiles, x, weight, bias, finish, whole=whole)
     return y
 
 
 def produce(
-    tiles: Tiles, x: Array, weight: Array, bias: Array | None, finish: Callable[..., None], keep: bool = False
+    tiles: Tiles,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    finish: Callable[..., None],
+    keep: bool = False,
+    whole: Array | None = None,
 ) -> Array | None:
     """Compute the products, and hand them to `finish(products, top, bottom, a, b)`, some tiles at a time.
+
+    They are written into the whole of all products, where it is given and has a place for them in one piece.
 
     Returns:
         The columns, if they are to be kept for backward, and were made in one piece.
@@ -254,7 +279,9 @@ def produce(
             columns = tiles.columns(followed[..., a:b], top, bottom, new=keep)
             if keep:
                 kept = columns
-            products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
+            products = tiles.piece(whole, top, bottom, b - a)
+            if products is None:
+                products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
             gemm.times(matrix, columns, products)
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
@@ -274,20 +301,29 @@ def backward(
         result = None if y is None else layout.memory(y)[filters, ..., a:b]
         tiles.grid.take_in(layout.memory(dy)[filters, ..., a:b], result, dproducts, top, bottom)
 
-    return go_back(tiles, start, x, weight, needs)
+    return go_back(tiles, start, x, weight, needs, whole=tiles.as_products(dy) if y is None else None)
 
 
 def go_back(
-    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, columns: Array | None = None
+    tiles: Tiles,
+    start: Callable[..., None],
+    x: Array,
+    weight: Array,
+    needs: Any,
+    columns: Array | None = None,
+    whole: Array | None = None,
 ) -> tuple[Array | None, ...]:
-    """The gradients; `start(dproducts, filters, top, bottom, a, b)` writes those of the products of some tiles."""
+    """The gradients; `start(dproducts, filters, top, bottom, a, b)` writes those of the products of some tiles.
+
+    Unless they are there, in the whole of all of them.
+    """
     N, dtype, (tall, wide) = len(x), x.dtype, tiles.grid.counts
     followed, filters = layout.memory(x), bool(needs.weight or needs.bias)
     if tiles.small(N, x.itemsize):
-        return _at_once(tiles, start, x, weight, needs, columns)
+        return _at_once(tiles, start, x, weight, needs, columns, whole)
     partial: dict[int, Array] = {}
-    kept: Array | None = None
-    if needs.x:  # kept in one piece for the pixels
+    kept = whole
+    if needs.x and kept is None:  # kept in one piece for the pixels
         kept = scratch("kept", (tiles.groups * tiles.K, *tiles.grid.tile, tall, wide, N), dtype)
 
     def work(part: int, blocks: Iterable[tuple[int, int, int, int]]) -> None:
@@ -295,27 +331,37 @@ def go_back(
         share = scratch("dmatrix", total.shape, dtype)
         for top, bottom, a, b in blocks:
             high, n = bottom - top, b - a
-            dproducts = scratch("products", (tiles.groups, tiles.outputs, high * wide * n), dtype)
-            shaped = dproducts.reshape(tiles.products_shape(high, n))
-            start(shaped, EVERY, top, bottom, a, b)
-            if kept is not None:
-                np.copyto(kept[..., top:bottom, :, a:b], shaped)
+            dproducts = tiles.piece(whole, top, bottom, n)
+            if dproducts is None:
+                dproducts = scratch("products", (tiles.groups, tiles.outputs, high * wide * n), dtype)
+                shaped = dproducts.reshape(tiles.products_shape(high, n))
+                start(shaped, EVERY, top, bottom, a, b)
+                if kept is not whole and kept is not None:
+                    np.copyto(kept[..., top:bottom, :, a:b], shaped)
             if filters:
                 gemm.times_transposed(dproducts, tiles.columns(followed[..., a:b], top, bottom), share)
                 np.add(total, share, out=total)
         partial[part] = total
 
     parts = tiles.split(N, x.itemsize, work)
-    dx = None if kept is None else _pixels(tiles, kept, x, weight)
+    dx = _pixels(tiles, kept, x, weight) if needs.x and kept is not None else None
     return dx, *_filters(tiles, sum((partial[part] for part in range(1, parts)), start=partial[0]), weight, needs)
 
 
 def _at_once(
-    tiles: Tiles, start: Callable[..., None], x: Array, weight: Array, needs: Any, columns: Array | None
+    tiles: Tiles,
+    start: Callable[..., None],
+    x: Array,
+    weight: Array,
+    needs: Any,
+    columns: Array | None,
+    whole: Array | None,
 ) -> tuple[Array | None, ...]:
     """`go_back` in one piece; the two gradients perhaps at the same time, or one of them filter by filter."""
     N, (tall, wide), (m, n) = len(x), tiles.grid.counts, tiles.grid.tile
-    dproducts = scratch("products", (tiles.groups, tiles.outputs, tall * wide * N), x.dtype)
+    dproducts = whole
+    if dproducts is None:
+        dproducts = scratch("products", (tiles.groups, tiles.outputs, tall * wide * N), x.dtype)
     shaped = dproducts.reshape(tiles.products_shape(tall, N))
     dmatrix, wants_filters = np.empty((tiles.groups, tiles.outputs, tiles.rows), x.dtype), needs.weight or needs.bias
     dx: Array | None = None
@@ -336,7 +382,8 @@ def _at_once(
     if tiles.groups == 1 and not needs.x and columns is not None:
         split(tiles.K, functools.partial(some_filters, columns), tiles.seconds(N))
     else:
-        start(shaped, EVERY, 0, tall, 0, N)
+        if whole is None:
+            start(shaped, EVERY, 0, tall, 0, N)
         tasks = ((pixels, needs.x), (filters, wants_filters))
         together(2 * tiles.seconds(N), *[task for task, wanted in tasks if wanted])
     return dx, *_filters(tiles, dmatrix, weight, needs)

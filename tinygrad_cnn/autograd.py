@@ -260,7 +260,7 @@ def steps_back(
         if isinstance(node, Function) and not needed.isdisjoint(node.parents):
             backend = backend_of(dy)
             with backend.activate():
-                operation = _computing(node, bool(watcher), wanted)
+                operation = node if node.row is None else _computing(node, bool(watcher), wanted)
                 operation.check_unchanged()
                 started = perf_counter() if watcher else 0.0
                 sent = operation.gradients(_unwritable(dy))
@@ -502,9 +502,7 @@ def _keep(node: Node, dy: Array, alone: bool) -> None:
 
 
 def _computing(node: Function, watched: bool, wanted: Collection[Node]) -> Function:
-    """The operation itself; or the row it is the last of, unless somebody wants to see what lies between."""
-    if node.row is None:
-        return node
+    """The row an operation is the last of; or itself, if somebody wants to see what lies between."""
     if watched or not node.row.hidden(wanted):
         node.row.unfold(node)
         return node
@@ -532,5 +530,6 @@ class _Join(Node):
 
 def _unwritable(array: Array) -> Array:
     """A gradient to be looked at: an array, not one of NumPy's scalars, and read-only."""
-    array = np.asarray(array) if isinstance(array, np.generic) else array
+    if isinstance(array, np.generic):
+        return backends.CPU.lock(np.asarray(array))
     return backend_of(array).readonly(array)

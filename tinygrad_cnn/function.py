@@ -242,9 +242,9 @@ class Function(Node):
         else:
             wanting = ", ".join(self.input_name(i) for i, need in enumerate(self.needs.flags) if need)
             raise GraphError(f"{self.name}.backward returned no gradient, but {wanting} wants one; forgot `return`?")
-        absent = gradients[len(self.parents) :]  # of inputs that were not given, such as a bias
-        if absent and len(gradients) <= len(self.input_names) and all(g is None for g in absent):
-            gradients = gradients[: len(self.parents)]
+        if len(self.parents) < len(gradients) <= len(self.input_names):
+            given, absent = gradients[: len(self.parents)], gradients[len(self.parents) :]  # absent: such as a bias
+            gradients = given if all(g is None for g in absent) else gradients
         if len(gradients) != len(self.parents):
             raise GraphError(
                 f"{self.name}.backward returned {len(gradients)} gradients for {len(self.parents)} inputs "

@@ -139,9 +139,9 @@ def test_winograd_is_exact_in_fractions(m, r):
 
 # sizes that are no multiple of the tile, several groups, padding, more channels than a block has
 WINOGRAD: list[Any] = [
-    ((17, 32, 9, 11), 48, (3, 3), 2, {"padding": 1}),
+    ((17, 48, 9, 11), 50, (3, 3), 2, {"padding": 1}),
     ((16, 17, 10, 7), 33, (5, 5), 1, {"padding": (2, 1)}),
-    ((20, 16, 8, 6), 16, (2, 2), 1, {}),
+    ((20, 96, 8, 6), 97, (2, 2), 1, {}),
     ((19, 18, 7, 9), 20, (4, 4), 1, {"padding": 3}),
 ]
 
@@ -163,7 +163,7 @@ def test_winograd_loses_few_digits(size, monkeypatch):
     [
         ((16, 3, 43, 51), 32, (11, 11), 1, {"stride": 4}),
         ((17, 4, 21, 18), 20, (7, 7), 1, {"stride": 2, "padding": 3}),
-        ((16, 32, 15, 16), 32, (5, 5), 2, {"stride": 2, "padding": (2, 1)}),
+        ((16, 32, 15, 16), 48, (5, 5), 2, {"stride": 2, "padding": (2, 1)}),
     ],
     ids=str,
 )

@@ -2,7 +2,7 @@
 
 | images | way | why |
 |---|---|---|
-| 2×2 to 5×5 at stride 1, 16 channels or more, float32 | `winograd` | a third to a sixth of the multiplications |
+| 2×2 to 5×5 at stride 1, many channels (5×5: 16), float32 | `winograd` | a third to a sixth of the multiplications |
 | with a stride, such as 11×11 at 4, likewise | `strided`, then `winograd` | a third of the multiplications |
 | other batches of images | `tiles` | copies little, multiplies at full speed |
 | lines, volumes, few images | `im2col` | copies runs along rows instead of samples |

@@ -10,7 +10,6 @@ arrays lie alike, element i of each row is the same element. So results lie as t
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,11 +102,13 @@ def block(dtype: np.dtype, arrays: int = 4) -> int:
 
 def full(like: Array, value: float) -> Array:
     """This value as often as a piece has elements: a maximum with an array is three times as fast as with a number."""
-    return _full(like.shape, value, like.dtype.char)
+    known = _full.get((value, like.dtype.char))
+    if known is None or known.size < like.size:
+        known = np.full(like.size, value, like.dtype)
+        known.flags.writeable = False
+        _full[value, like.dtype.char] = known
+    return known[: like.size].reshape(like.shape)
 
 
-@functools.lru_cache(maxsize=16)
-def _full(shape: tuple[int, ...], value: float, dtype: str) -> Array:
-    array = np.full(shape, value, dtype)
-    array.flags.writeable = False
-    return array
+# a value and a format → the longest array of it that was wanted
+_full: dict[tuple[float, str], Array] = {}

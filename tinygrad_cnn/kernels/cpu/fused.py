@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels.cpu import conv, layout, linear, tiles
+from tinygrad_cnn.kernels.cpu.elementwise import full
 from tinygrad_cnn.kernels.cpu.grid import Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.reference.fused import Pooled
@@ -63,7 +64,7 @@ def conv_relu_max_pool_forward(
     def pool_only(products: Array, top: int, bottom: int, a: int, b: int) -> None:
         in_row = np.maximum(products[:, :, 0], products[:, :, 1], out=products[:, :, 0])
         largest = np.maximum(in_row[:, 0], in_row[:, 1], out=in_row[:, 0])
-        np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
+        np.maximum(largest, full(largest, 0), out=layout.memory(y)[:, top:bottom, :, a:b])
 
     if needs is not None and True not in needs.flags:
         tiles.produce(plan, x, weight, bias, pool_only)
@@ -85,7 +86,7 @@ def conv_relu_max_pool_forward(
         shut = np.greater(largest, 0, out=below.view(bool)).view(np.uint8)
         np.subtract(shut, 1, out=shut)  # 1 → 0, 0 → 255; NaN is not greater than 0
         np.bitwise_or(above, shut, out=layout.memory(winner)[:, top:bottom, :, a:b])
-        np.maximum(largest, 0, out=layout.memory(y)[:, top:bottom, :, a:b])
+        np.maximum(largest, full(largest, 0), out=layout.memory(y)[:, top:bottom, :, a:b])
 
     return y, (winner, tiles.produce(plan, x, weight, bias, finish, keep=needs is None or needs.weight))
 
@@ -133,7 +134,7 @@ def _halves(pool: Window, window: Window, groups: int, image: tuple[int, ...], K
 def linear_relu_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """ReLU on the result, in place."""
     y = linear.linear_forward(x, weight, bias)
-    return y if y is NotImplemented else np.maximum(y, 0, out=y)
+    return y if y is NotImplemented else np.maximum(y, full(y, 0), out=y)
 
 
 @kernel("linear_relu_backward", backend="cpu")

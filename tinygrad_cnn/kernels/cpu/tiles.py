@@ -17,7 +17,8 @@ it. In one dimension, for a kernel (w₀ w₁ w₂) and tiles of two outputs:
 Such a matrix, constant along its diagonals, is called a Toeplitz matrix. The product multiplies with zeros, a·b/(R·S)
 times as often as needed (2.6 times for 4×4 tiles of a 5×5 kernel), but it copies less (4 instead of 25 numbers an
 output), and it has m·n times as many rows, which runs at the processor's full speed: what wins depends on the number
-of filters, and `choose` estimates it. A tile of 1×1 is im2col itself.
+of filters, and `choose` estimates it. A tile of 1×1 is im2col itself; its product lies as the output does, and is
+written there at once, where other tiles are put together.
 
 Backward takes the same three steps the other way round: the gradient of the matrix is `dy · columnsᵀ`, whose diagonals
 are summed into the gradient of the filters; the gradient of the columns is `matrixᵀ · dy`, and each number is added to
@@ -45,6 +46,7 @@ import numpy as np
 
 from tinygrad_cnn.kernels.cpu import gemm, layout
 from tinygrad_cnn.kernels.cpu.blocks import FLOPS
+from tinygrad_cnn.kernels.cpu.elementwise import full
 from tinygrad_cnn.kernels.cpu.grid import EVERY, Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.threads import split, together
@@ -65,8 +67,8 @@ SHARES = 4
 MANY_CALLS = 4e-3
 # and bytes of columns and products above which it is not small all the same
 SMALL_BYTES = 16 << 20
-# a core multiplies and adds so many times while it copies a pixel into columns and back; and while a product is moved to
-# the output and back, which tiles of one output need not: their products lie as the output
+# a core multiplies and adds so many times while it copies a pixel into columns and back; and while it moves a product
+# to the output and back, which tiles of one output need not, whose products lie there
 COPIES, MOVES = 15.0, 60.0
 # a product of few rows takes as long as one with so many rows more
 THIN = 9
@@ -245,7 +247,7 @@ def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups:
 
     def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
         if relu:
-            np.maximum(products, 0, out=products)
+            np.maximum(products, full(products, 0), out=products)
         if tiles.piece(whole, top, bottom, b - a) is None:
             tiles.grid.put_out(products, layout.memory(y)[..., a:b], top, bottom)
 

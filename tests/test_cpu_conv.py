@@ -123,6 +123,20 @@ def test_tiles_are_chosen_by_what_they_cost():
     assert chosen(8, 8, 6, 1) == (1, 1)
 
 
+def test_tiles_of_one_output_are_written_where_they_belong(monkeypatch):
+    """Neither the result nor the gradient that comes back is moved, if the batch is innermost; LeNet-5 of Caffe."""
+    moved = []
+    for name in ("put_out", "take_in"):
+        method = getattr(Grid, name)
+        monkeypatch.setattr(Grid, name, lambda *args, name=name, method=method: moved.append(name) or method(*args))
+    x, weight, bias, dy, window, groups = arrays(((64, 1, 28, 28), 20, (5, 5), 1, {"padding": 2}), "float32")
+    kernels.conv2d_forward(x, weight, bias, window, groups)
+    kernels.conv2d_backward(last(dy), x, weight, window, groups, needs=ALL)
+    assert moved == []
+    kernels.conv2d_backward(dy, x, weight, window, groups, needs=ALL)
+    assert moved == ["take_in"]
+
+
 @pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 2), (4, 3), (4, 4), (4, 5)])
 def test_winograd_is_exact_in_fractions(m, r):
     AT, G, BT = winograd.matrices(m, r)

@@ -112,6 +112,38 @@ def test_tiles_of_every_size_compute_the_same(size, tile, threads_in_use, small,
     compare(conv.ByTiles(window, groups), size, "float64", 1e-13)
 
 
+# (shapes as above, whether the gradient of the pixels may be a convolution with turned filters)
+TURNED = [
+    ((32, 8, 9, 7), 6, (3, 3), 2, {"padding": 1}),
+    ((17, 5, 8, 9), 3, (2, 4), 1, {"padding": (0, 2), "dilation": (2, 1)}),
+    ((20, 4, 7, 6), 8, (1, 1), 4, {}),
+]
+NOT_TURNED = [
+    ((16, 6, 7, 8), 4, (3, 3), 1, {"padding": 1, "stride": (2, 1)}),
+    ((16, 6, 7, 8), 4, (2, 2), 1, {"padding": "same"}),  # a row more behind the image than before it
+    ((16, 6, 7, 8), 4, (2, 2), 1, {"padding": 2}),  # outputs that see no pixel at all
+]
+
+
+@pytest.mark.parametrize(("size", "may"), [*((s, True) for s in TURNED), *((s, False) for s in NOT_TURNED)], ids=str)
+@pytest.mark.parametrize("favour", [0.0, 99.0])
+@pytest.mark.parametrize("small", [True, False])
+def test_pixels_get_the_same_gradient_by_turned_filters(size, may, favour, small, monkeypatch):
+    made = []
+
+    def forced(window, groups, C, K, image, out):
+        made.append(tiles.Tiles(Grid(window, image, out, (1, 1)), groups, C // groups, K // groups))
+        return made[-1]
+
+    monkeypatch.setattr(tiles, "choose", forced)
+    monkeypatch.setattr(tiles, "FAVOUR", favour)
+    if not small:
+        monkeypatch.setattr(tiles, "BLOCK_BYTES", 20_000)
+        monkeypatch.setattr(tiles, "SMALL_BYTES", 0)
+    compare(conv.ByTiles(Window(size[2], **size[4]), size[3]), size, "float64", 1e-13)
+    assert all((each.turned is not None) == (may and favour > 0) for each in made)
+
+
 def test_tiles_are_chosen_by_what_they_cost():
     def chosen(C, K, size, kernel, padding=0):
         window = Window((kernel, kernel), padding=padding)

@@ -22,7 +22,8 @@ written there at once, where other tiles are put together.
 
 Backward takes the same three steps the other way round: the gradient of the matrix is `dy · columnsᵀ`, whose diagonals
 are summed into the gradient of the filters; the gradient of the columns is `matrixᵀ · dy`, and each number is added to
-the pixel it was copied from. The bias is one more column of the matrix, with a row of ones below the pixels.
+the pixel it was copied from (or, in large work where that costs less, dy goes through a convolution with the filters
+turned round: `Tiles.turned`). The bias is one more column of the matrix, with a row of ones below the pixels.
 
 Images lie in memory as (C, H, W, N) (see `layout`), so that every copy moves runs of samples. Threads take rows of
 tiles (half the samples would make as many runs, half as long), and for the pixels' gradients, where rows overlap,
@@ -70,6 +71,8 @@ SMALL_BYTES = 16 << 20
 # a core multiplies and adds so many times while it copies a pixel into columns and back; and while it moves a product
 # to the output and back, which tiles of one output need not, whose products lie there
 COPIES, MOVES = 15.0, 60.0
+# how much more a convolution with turned filters may cost, and be faster than adding columns to pixels
+FAVOUR = 1.2
 # a product of few rows takes as long as one with so many rows more
 THIN = 9
 
@@ -175,6 +178,24 @@ class Tiles:
         each = whole.shape[2] // tall
         return whole[:, :, top * each : bottom * each]
 
+    @functools.cached_property
+    def turned(self) -> Tiles | None:
+        """The convolution of dy with the turned filters, which gives the gradient of the pixels; where that pays.
+
+        In one dimension, with stride 1: pixel j is seen by output i with weight j − i, so that
+        `dx[j] = Σ_i dy[i]·w[j − i]`. Its product is written where dx lies, while that of the columns would have to be
+        added to the pixels.
+        """
+        window, grid = self.grid.window, self.grid
+        pads = tuple(span - 1 - before for span, (before, _) in zip(window.spans, window.pads))
+        if grid.tile != (1, 1) or max(window.stride) > 1 or min(pads) < 0:
+            return None
+        back = Window(window.kernel, (1, 1), pads, window.dilation)
+        if back.outs(grid.out) != grid.image:  # another padding behind the image than before it
+            return None
+        turned = Tiles(Grid(back, grid.out, grid.image, (1, 1)), self.groups, self.K, self.C)
+        return turned if turned.cost() < FAVOUR * self.cost() else None
+
     def split(self, N: int, itemsize: int, work: Callable[..., None]) -> int:
         """Share the rows of tiles out: `work(part, blocks)`, and how many parts there were.
 
@@ -239,10 +260,13 @@ def choose(window: Window, groups: int, C: int, K: int, image: Shape, out: Shape
 
 def forward(x: Array, weight: Array, bias: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
     """`y = x ⋆ weight + bias`, through ReLU if wanted."""
-    N, C, H, W = x.shape
-    K, out = len(weight), window.outs((H, W))
-    tiles = choose(window, groups, C, K, (H, W), out)
-    y = layout.empty((N, K, *out), x.dtype)
+    C, H, W = x.shape[1:]
+    return computed(choose(window, groups, C, len(weight), (H, W), window.outs((H, W))), x, weight, bias, relu)
+
+
+def computed(tiles: Tiles, x: Array, weight: Array, bias: Array | None, relu: bool = False) -> Array:
+    """`forward` by these tiles."""
+    y = layout.empty((len(x), len(weight), *tiles.grid.out), x.dtype)
     whole = tiles.as_products(y)
 
     def finish(products: Array, top: int, bottom: int, a: int, b: int) -> None:
@@ -401,6 +425,12 @@ def _filters(tiles: Tiles, dmatrix: Array, weight: Array, needs: Any) -> tuple[A
 def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
     """The gradient of x from that of all products: some channels at a time, with all their tiles."""
     (N, C, *_), grid, (tall, wide) = x.shape, tiles.grid, tiles.grid.counts
+    turned = tiles.turned
+    if turned is not None and not tiles.small(N, x.itemsize):
+        kernel = weight.shape[2:]
+        filters = weight.reshape(tiles.groups, tiles.K, tiles.C, *kernel)[..., ::-1, ::-1].swapaxes(1, 2)
+        dy = dproducts.reshape(-1, *grid.out, N).transpose(3, 0, 1, 2)
+        return computed(turned, dy, filters.reshape(C, tiles.K, *kernel), None)
     dx = layout.empty(x.shape, x.dtype)
     followed, dproducts = layout.memory(dx), dproducts.reshape(tiles.groups, tiles.outputs, -1)
     pixels = math.prod(grid.seen)

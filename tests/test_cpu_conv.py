@@ -129,7 +129,9 @@ NOT_TURNED = [
 @pytest.mark.parametrize("favour", [0.0, 99.0])
 @pytest.mark.parametrize("small", [True, False])
 def test_pixels_get_the_same_gradient_by_turned_filters(size, may, favour, small, monkeypatch):
-    made = []
+    """Only large convolutions take that way."""
+    made, taken, computed = [], [], tiles.computed
+    monkeypatch.setattr(tiles, "computed", lambda by, *args: taken.append(by) or computed(by, *args))
 
     def forced(window, groups, C, K, image, out):
         made.append(tiles.Tiles(Grid(window, image, out, (1, 1)), groups, C // groups, K // groups))
@@ -142,6 +144,7 @@ def test_pixels_get_the_same_gradient_by_turned_filters(size, may, favour, small
         monkeypatch.setattr(tiles, "SMALL_BYTES", 0)
     compare(conv.ByTiles(Window(size[2], **size[4]), size[3]), size, "float64", 1e-13)
     assert all((each.turned is not None) == (may and favour > 0) for each in made)
+    assert any(each.turned in taken for each in made) == (may and favour > 0 and not small)
 
 
 def test_tiles_are_chosen_by_what_they_cost():

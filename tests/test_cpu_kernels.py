@@ -863,3 +863,17 @@ def test_dropout_at_its_ends(kernel_set):
     assert keep(x, 0.25, 1, 2).mean() == pytest.approx(0.75, abs=0.04)
     assert not np.array_equal(keep(x, 0.5, 1, 2), keep(x, 0.5, 1, 3))
     assert not np.array_equal(keep(x, 0.5, 1, 2), keep(x, 0.5, 2, 2))
+
+
+def test_an_array_of_one_value_lies_as_the_array_it_is_compared_with():
+    """NumPy takes six times as long for two that lie differently; a shorter one is a view of a longer one."""
+    usual = elementwise.full(np.empty((7, 5), np.float64), 0.25)
+    turned = elementwise.full(np.empty((3, 4), np.float64, order="F"), 0.25)
+    assert usual.shape == (7, 5)
+    assert usual.flags.c_contiguous
+    assert turned.shape == (3, 4)
+    assert turned.flags.f_contiguous
+    assert np.shares_memory(usual, turned)
+    for array in (usual, turned):
+        assert (array == 0.25).all()
+        assert not array.flags.writeable

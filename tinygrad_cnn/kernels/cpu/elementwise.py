@@ -101,13 +101,16 @@ def block(dtype: np.dtype, arrays: int = 4) -> int:
 
 
 def full(like: Array, value: float) -> Array:
-    """This value as often as a piece has elements: a maximum with an array is three times as fast as with a number."""
+    """This value as often as a piece has elements: a maximum with an array is three times as fast as with a number.
+
+    A matrix in Fortran's order gets one of that order, since NumPy is slow with two arrays that lie differently.
+    """
     known = _full.get((value, like.dtype.char))
     if known is None or known.size < like.size:
         known = np.full(like.size, value, like.dtype)
         known.flags.writeable = False
         _full[value, like.dtype.char] = known
-    return known[: like.size].reshape(like.shape)
+    return known[: like.size].reshape(like.shape, order="F" if like.flags.fnc else "C")
 
 
 # a value and a format → the longest array of it that was wanted

@@ -425,8 +425,8 @@ def _filters(tiles: Tiles, dmatrix: Array, weight: Array, needs: Any) -> tuple[A
 def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
     """The gradient of x from that of all products: some channels at a time, with all their tiles."""
     (N, C, *_), grid, (tall, wide) = x.shape, tiles.grid, tiles.grid.counts
-    turned = tiles.turned
-    if turned is not None and not tiles.small(N, x.itemsize):
+    turned = None if tiles.small(N, x.itemsize) else tiles.turned
+    if turned is not None:
         kernel = weight.shape[2:]
         filters = weight.reshape(tiles.groups, tiles.K, tiles.C, *kernel)[..., ::-1, ::-1].swapaxes(1, 2)
         dy = dproducts.reshape(-1, *grid.out, N).transpose(3, 0, 1, 2)

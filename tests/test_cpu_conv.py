@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -303,6 +304,7 @@ def test_only_what_a_wanted_gradient_needs_is_kept(size, limit, monkeypatch):
 
 def test_backward_takes_the_columns_of_forward(monkeypatch):
     """Where there are any: not of large work, which is cut into blocks."""
+    monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", math.inf)
     x, weight, bias, _, window, groups = arrays(POOLED[0])
     made = []
     columns = tiles.Tiles.columns

@@ -81,7 +81,8 @@ def test_every_item_once(library, n, size):
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_the_caller_begins_earlier_and_does_more(library, size):
+def test_the_caller_begins_earlier_and_does_more(library, monkeypatch, size):
+    monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", 0)
     threads._pool.size, calls, seconds = size, {}, 5 * threads.LATE_SECONDS
     assert split(1000, lambda part, first, last: calls.update({part: last - first}), seconds) == size
     caller, *workers = (calls[part] for part in range(size))
@@ -127,6 +128,14 @@ def test_the_parts_run_at_the_same_time(library):
 
     assert split(3, work, WORTH_IT) == 3
     assert names == {threading.current_thread().name, "tinygrad_cnn-1", "tinygrad_cnn-2"}
+
+
+def test_many_short_calls_stay_here(library):
+    """Threads that come out of short calls would wait for Python's lock as long as they work."""
+    calls = 10 * threads.FEW_CALLS
+    for seconds, parts in ((9 * threads.WORTHWHILE_SECONDS, 1), (11 * threads.WORTHWHILE_SECONDS, 3)):
+        assert split(100, lambda *part: None, seconds, calls) == parts
+        assert split(100, lambda *part: None, seconds) == 3
 
 
 def test_little_work_stays_here(library):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_cnn.kernels.threads import WORTHWHILE_SECONDS
+
 DEADLINE = 60  # seconds, for machines that have a lot else to do
 
 # `weights()` trains, and gives a digest of what came out; two workers are enough for every way to get stuck
@@ -89,7 +91,7 @@ def test_bits_are_the_same_from_run_to_run(digest, threads):
 @pytest.mark.parametrize("images", [64, 256])
 def test_bits_are_the_same_at_real_sizes(images):
     """Where what is split, and how, is decided by the size of the work."""
-    code = f"threads.WORTHWHILE_SECONDS = 150e-6; print(weights(10, {images}))"
+    code = f"threads.WORTHWHILE_SECONDS = {WORTHWHILE_SECONDS}; print(weights(10, {images}))"
     assert len({*program(code), *program(code), *program(code)}) == 1
 
 

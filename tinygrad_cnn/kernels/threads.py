@@ -7,9 +7,9 @@ samples run at the same time:
     worker            wakes up ······ part 1 ─────────────────┘
 
 Splits are static and partial sums are added in the order of the parts: the same number of threads gives the same bits
-in every run, whichever thread does which part. Waking a worker up takes some 30 µs, the caller another 20 µs, so that
-work below WORTHWHILE_SECONDS stays where it is. Workers that wait by spinning would hold Python's lock in between, and
-were slower.
+in every run, whichever thread does which part. Handing work over takes some 10 µs while the workers are awake
+(`bell`), 60 µs when they sleep, as they do after half a millisecond without work; what is shorter than
+WORTHWHILE_SECONDS stays where it is.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.about import TinygradCnnWarning
+from tinygrad_cnn.kernels.bell import Bell
 
 VARIABLE = "TINYGRAD_CNN_NUM_THREADS"
 
@@ -171,8 +172,9 @@ class Task:
     """One split: its parts, and who does which.
 
     A part is done by the first thread that takes it: its worker or, if that has not begun when the caller has done
-    its own part, the caller. A worker takes some 30 µs to wake up, and much longer where other programs have the
-    cores; the caller waits only for parts on which somebody is at work. Who does a part does not change its numbers.
+    its own part, the caller. A worker that sleeps takes some 30 µs to wake up, and much longer where other programs
+    have the cores; the caller waits only for parts on which somebody is at work. Who does a part does not change its
+    numbers.
     """
 
     def __init__(self, function: Callable[[int], Any], parts: int) -> None:
@@ -182,6 +184,7 @@ class Task:
         self.done: set[int] = set()  # by workers
         self.news: queue.SimpleQueue[int] = queue.SimpleQueue()  # one for each part in `done`, after it is there
         self.parts = parts
+        self.workers: Sequence[Worker] = ()
 
     def take(self, part: int) -> bool:
         """Whether this thread is to do the part."""
@@ -202,8 +205,10 @@ class Task:
     def lead(self, workers: Sequence[Worker]) -> None:
         """Hand out the parts, do part 0 and all that nobody has taken, and wait for the others; in the caller."""
         try:
+            self.workers = workers
             for part, worker in enumerate(workers, start=1):
                 worker.todo.put((self, part))
+                worker.bell.ring()
             for part in (0, *reversed(range(1, self.parts))):  # the worker that was woken last may still be asleep
                 if self.take(part):
                     try:
@@ -227,6 +232,9 @@ class Task:
         try:
             me = threading.get_ident()
             others = [part for part in range(self.parts) if self.takers.setdefault(part, me) != me]
+            for part in others:
+                if part not in self.done:
+                    self.workers[part - 1].bell.look()
             while not self.done.issuperset(others):
                 self.news.get()
             self.function = _nothing  # a worker that wakes up too late would keep its arrays
@@ -244,8 +252,10 @@ class Worker(threading.Thread):
 
     def __init__(self, number: int, blas: Blas) -> None:
         super().__init__(name=f"tinygrad_cnn-{number}", daemon=True)
+        self.number = number
         self.blas = blas
         self.todo: queue.SimpleQueue[tuple[Task, int]] = queue.SimpleQueue()
+        self.bell = Bell()
 
     def run(self) -> None:
         """Work until the process ends."""
@@ -253,9 +263,15 @@ class Worker(threading.Thread):
             if library.per_thread:
                 library.set(1)
         _here.splitting = True
+        has_core = self.number < cpu_count()  # else waiting awake would take it from those who work
         with np.errstate(all="ignore"):  # as `Backend.activate` in the thread that asks
             while True:
+                if has_core and self.todo.empty():
+                    self.bell.listen()
+                else:
+                    self.bell.answer()
                 task, part = self.todo.get()
+                self.bell.hush()
                 task.help(part)
                 del task  # else the arrays of the last job would live until the next one
 
@@ -363,16 +379,17 @@ def respect_quota() -> None:
         _pool.blas.set(cpu_count())
 
 
-# below this, handing work over costs more than it saves
-WORTHWHILE_SECONDS = 150e-6
-# a worker begins so much later than the caller, who gets that much more to do, and then need not wait and be woken
-LATE_SECONDS = 60e-6
+# below this, handing work over costs more than it saves; so long must it take for every few calls of NumPy: whoever
+# comes out of a call needs Python's lock, and if another thread has it, sleeps, and runs again some 25 µs later
+WORTHWHILE_SECONDS, FEW_CALLS = 130e-6, 4
+# a worker begins so much later than the caller, who gets that much more to do
+LATE_SECONDS = 20e-6
 
 # below this, handing it over once instead of several times makes a difference
 SHORT_SECONDS = 1e-2
 
 
-def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
+def split(n: int, work: Callable[[int, int, int], Any], seconds: float, calls: int = 1) -> int:
     """Do `work(part, first, last)` for contiguous parts of n items, in parallel where it pays.
 
     Args:
@@ -380,6 +397,7 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
         work: Handles items first … last − 1; `part` numbers the parts from 0. One thread may do several parts, one
             after the other: what a part leaves for later is kept by part, never by thread.
         seconds: Rough time of all the work on one core.
+        calls: How many calls of NumPy it takes, roughly, if it is small.
 
     Returns:
         The number of parts, so that partial sums can be added in order.
@@ -388,7 +406,7 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
         work(0, 0, n)
         return 1
     threads = min(_pool.size or _pool.threads(), n)
-    if threads < 2 or seconds < WORTHWHILE_SECONDS:
+    if threads < 2 or seconds < WORTHWHILE_SECONDS * max(1, calls / FEW_CALLS):
         # alone, too: the library's threads wait by spinning, and would take the cores of the next kernel's workers
         _pool.blas.alone(work, 0, 0, n)
         return 1
@@ -399,7 +417,7 @@ def split(n: int, work: Callable[[int, int, int], Any], seconds: float) -> int:
     return threads
 
 
-def together(seconds: float, *tasks: Callable[[], Any]) -> None:
+def together(seconds: float, *tasks: Callable[[], Any], calls: int = 1) -> None:
     """Do tasks that take about as long, which may split their work: two of them on two threads, a thread each.
 
     Work that is shared is handed over again for each of its steps; two tasks are handed over once. That pays where
@@ -408,6 +426,7 @@ def together(seconds: float, *tasks: Callable[[], Any]) -> None:
     Args:
         seconds: Rough time of all tasks on one core.
         *tasks: Functions that do not need each other's results; the longest first.
+        calls: As for `split`.
     """
 
     def some(part: int, first: int, last: int) -> None:
@@ -415,6 +434,6 @@ def together(seconds: float, *tasks: Callable[[], Any]) -> None:
             task()
 
     if len(tasks) == get_num_threads() == 2 and seconds < SHORT_SECONDS:
-        split(2, some, seconds)
+        split(2, some, seconds, calls)
     else:
         some(0, 0, len(tasks))

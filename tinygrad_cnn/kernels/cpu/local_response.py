@@ -50,7 +50,7 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
         np.add(t, k, out=t)
         np.divide(x, _power(t, beta), out=y)
 
-    _for_blocks(work, x, y, batch_last=batch_last, passes=9 + size)
+    _for_blocks(work, x, y, batch_last=batch_last, passes=9 + size, calls=9)
     return y
 
 
@@ -80,11 +80,11 @@ def local_response_norm_backward(dy: Array, x: Array, size: int, alpha: float, b
         np.multiply(through_t, x, out=through_t)
         np.subtract(direct, through_t, out=dx)
 
-    _for_blocks(work, x, dy, dx, batch_last=batch_last, passes=16 + 2 * size)
+    _for_blocks(work, x, dy, dx, batch_last=batch_last, passes=16 + 2 * size, calls=18)
     return dx
 
 
-def _for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passes: float) -> None:
+def _for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passes: float, calls: int) -> None:
     """`work(*blocks)` for blocks (images, channels, pixels) of the arrays (N, C, …)."""
     C, size = arrays[0].shape[1], arrays[0].nbytes
     if batch_last:
@@ -99,7 +99,7 @@ def _for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, pass
             for a, b in blocks_of(first, last, 2 * size // n):
                 work(*(view[..., a:b] if batch_last else view[a:b] for view in views))
 
-    split(n, run, passes * size / BYTES_PER_SECOND)
+    split(n, run, passes * size / BYTES_PER_SECOND, calls)
 
 
 def _bordered(x: Array, before: int, behind: int) -> tuple[Array, Array]:

@@ -104,7 +104,7 @@ class Order:
         """Sums in this order, over all that shares a weight, as the gradient of weight or bias."""
         return np.ascontiguousarray(sums.reshape([self.beside_x[axis] for axis in self.axes]).transpose(self.back))
 
-    def for_blocks(self, work: Callable[..., Any], *arrays: Array | None, size: int, passes: float) -> None:
+    def for_blocks(self, work: Callable[..., Any], *arrays: Array | None, size: int, passes: float, calls: int) -> None:
         """`work(first, *blocks)` for blocks of arrays in this order that fit into the cache; `size` is the first's."""
         n, before = self.shape[self.cut], (slice(None),) * self.cut
         each = 0 if self.cut == len(self.shape) - 1 and self.lanes else 2 * size // n  # lanes want to be many
@@ -114,7 +114,7 @@ class Order:
                 for a, b in blocks_of(first, last, each):
                     work(a, *(None if array is None else array[(*before, slice(a, b))] for array in arrays))
 
-        split(n, run, passes * size / BYTES_PER_SECOND)
+        split(n, run, passes * size / BYTES_PER_SECOND, calls)
 
     def sums(self, over: range, a: Array, b: Array | None = None) -> Array:
         """Sums of a, or of a·b, over axes that end before the lanes; their sizes become 1."""
@@ -209,7 +209,7 @@ def normalise_forward(
         _deliver(step, centred, operand, out)
 
     arrays = [order.view(x), order.view(y), *statistics, order.beside(weight), order.beside(bias)]
-    order.for_blocks(work, *arrays, size=x.nbytes, passes=12)
+    order.for_blocks(work, *arrays, size=x.nbytes, passes=12, calls=40)
     mean, inverse, var = map(order.statistic, statistics)
     return y, mean, inverse, var
 
@@ -235,11 +235,11 @@ def normalise_backward(
     if order.pixels or len(order.shared) < len(order.shape) - len(order.along):
         products, totals = (order.room(order.pixels, x.dtype) for _ in range(2))
         work = functools.partial(_pieces, order)
-        order.for_blocks(work, *arrays, products, totals, size=x.nbytes, passes=20)
+        order.for_blocks(work, *arrays, products, totals, size=x.nbytes, passes=20, calls=35)
         sums = [s.sum(axis=order.shared, keepdims=True) for s in (products, totals)]
     else:
         parts: dict[int, tuple[Array, Array]] = {}
-        order.for_blocks(functools.partial(_numbers, order, parts), *arrays, size=x.nbytes, passes=20)
+        order.for_blocks(functools.partial(_numbers, order, parts), *arrays, size=x.nbytes, passes=20, calls=35)
         sums = [sum(parts[first][i] for first in sorted(parts)) for i in (0, 1)]
     dweight, dbias = map(order.gradient, sums)
     return dx, dweight if needs.weight else None, dbias if needs.bias else None

@@ -246,7 +246,7 @@ def short_runs() -> Iterator[None]:
         np.setbufsize(before)
 
 
-def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passes: float) -> None:
+def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passes: float, calls: int) -> None:
     """`work(*blocks)` for blocks (c, …, lanes) of the arrays (N, C, …), the first the largest, that fit into the cache.
 
     Args:
@@ -254,6 +254,7 @@ def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passe
         *arrays: Of images; what is written to must lie in memory as `layout.empty` makes it.
         batch_last: Their order.
         passes: How often the first one goes through the cache, roughly.
+        calls: Of NumPy for a block, roughly.
     """
     views = [lanes(a, batch_last) for a in arrays]
     axis = 0 if batch_last else -1
@@ -264,4 +265,4 @@ def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passe
             for a, b in blocks_of(first, last, size // n):
                 work(*(view[a:b] if batch_last else view[..., a:b] for view in views))
 
-    split(n, run, passes * size / BYTES_PER_SECOND)
+    split(n, run, passes * size / BYTES_PER_SECOND, calls)

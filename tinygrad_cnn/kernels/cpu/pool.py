@@ -73,7 +73,7 @@ def max_pool_forward(x: Array, window: Window) -> tuple[Array, Array]:
             move(out, largest)
             move(number, winner)
 
-    for_blocks(work, x, y, index, batch_last=batch_last, passes=4)
+    for_blocks(work, x, y, index, batch_last=batch_last, passes=10, calls=12)
     return NotImplemented if unlike_itself else (y, index)  # the reference knows what to do with NaN
 
 
@@ -142,7 +142,7 @@ def max_pool_backward(dy: Array, index: Array, shape: Shape, window: Window) -> 
         else:  # backwards: the later a window, the earlier the tap by which it meets a pixel
             np.add.at(row, places[::-1], gradient.reshape(-1)[::-1])
 
-    for_blocks(work, dx, dy, index, batch_last=batch_last, passes=4)
+    for_blocks(work, dx, dy, index, batch_last=batch_last, passes=8, calls=20)
     return dx
 
 

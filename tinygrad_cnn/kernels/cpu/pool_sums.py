@@ -50,7 +50,7 @@ def avg_pool_backward(dy: Array, shape: Shape, window: Window, divisor: Any) -> 
         np.divide(contiguous("gradients", gradient), divisor, out=share, casting="same_kind")
         _give_all(plan, image, share)
 
-    for_blocks(work, dx, dy, batch_last=batch_last, passes=3)
+    for_blocks(work, dx, dy, batch_last=batch_last, passes=6, calls=6)
     return dx
 
 
@@ -96,7 +96,7 @@ def lp_pool_backward(dy: Array, x: Array, y: Array, window: Window, p: float, sc
         if not np.isfinite(dimage.sum()):
             overflow.append(1)
 
-    for_blocks(work, dx, x, y, dy, batch_last=batch_last, passes=6)
+    for_blocks(work, dx, x, y, dy, batch_last=batch_last, passes=12, calls=20)
     return NotImplemented if overflow else dx
 
 
@@ -131,7 +131,7 @@ def _window_sums(x: Array, window: Window, before: Callable[[Array], Array], aft
         if sums is not out:
             move(out, sums)
 
-    for_blocks(work, x, y, batch_last=batch_last, passes=3)
+    for_blocks(work, x, y, batch_last=batch_last, passes=6, calls=6)
     return y
 
 

@@ -65,9 +65,11 @@ SAMPLES = 32
 SHARES = 4
 # seconds of work below which threads share single products only: two threads that make many short calls of NumPy wait
 # for Python's lock, and for being woken, as long as they work
-MANY_CALLS = 4e-3
+MANY_CALLS = 12e-3
 # and bytes of columns and products above which it is not small all the same
 SMALL_BYTES = 16 << 20
+# calls of NumPy that the two gradients of something small take
+CALLS = 12
 # a core multiplies and adds so many times while it copies a pixel into columns and back; and while it moves a product
 # to the output and back, which tiles of one output need not, whose products lie there
 COPIES, MOVES = 15.0, 60.0
@@ -411,7 +413,7 @@ def _at_once(
         if whole is None:
             start(shaped, EVERY, 0, tall, 0, N)
         tasks = ((pixels, needs.x), (filters, wants_filters))
-        together(2 * tiles.seconds(N), *[task for task, wanted in tasks if wanted])
+        together(2 * tiles.seconds(N), *[task for task, wanted in tasks if wanted], calls=CALLS)
     return dx, *_filters(tiles, dmatrix, weight, needs)
 
 

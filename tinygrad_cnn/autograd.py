@@ -7,6 +7,7 @@ of its result, and adds what it returns to the gradients of its parents. That is
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from time import perf_counter
@@ -223,17 +224,24 @@ def walk_back(
         wanted: Nodes whose gradients to return.
     """
     found = dict.fromkeys(wanted)
-    for _ in steps_back(roots, retain_graph, into_leaves, found):
-        pass
+    backend = backend_of(roots[0][1])
+    with backend.activate():
+        for _ in steps_back(roots, retain_graph, into_leaves, found, backend):
+            pass
     return {node: dy for node, dy in found.items() if dy is not None}
 
 
 def steps_back(
-    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: dict[Node, Array | None]
+    roots: Sequence[tuple[Node, Array]],
+    retain_graph: bool,
+    into_leaves: bool,
+    wanted: dict[Node, Array | None],
+    active: Backend | None = None,
 ) -> Iterator[Node]:
     """`walk_back`, a node at a time: yields each node, once its gradient was handed on to its parents.
 
-    It yields no gradients, and drops them as it goes, so that the next ones are made in the same memory.
+    It yields no gradients, and drops them as it goes, so that the next ones are made in the same memory. Whoever has
+    activated a backend for the whole walk says which.
     """
     watcher = observer.get()
     gradients = _Gradients()
@@ -259,7 +267,7 @@ def steps_back(
             watcher.arrived(node, dy, keeping)
         if isinstance(node, Function) and not needed.isdisjoint(node.parents):
             backend = backend_of(dy)
-            with backend.activate():
+            with _nothing if backend is active else backend.activate():
                 operation = node if node.row is None else _computing(node, bool(watcher), wanted)
                 operation.check_unchanged()
                 started = perf_counter() if watcher else 0.0
@@ -269,7 +277,7 @@ def steps_back(
                     watcher.finished(node, perf_counter() - started)
                 for index, (parent, dx) in enumerate(zip(operation.parents, sent)):
                     if parent is not None and dx is not None and parent in needed:
-                        gradients.add(parent, dx)
+                        gradients.add(parent, dx, backend)
                         if watcher:
                             watcher.handed_on(node, index, dx, gradients.arrays[parent])
                 del sent, dx  # else they would not be alone, and live longer than they must
@@ -285,21 +293,22 @@ class _Gradients:
         self.arrays: dict[Node, Array] = {}
         self.own: set[Node] = set()
 
-    def add(self, node: Node, dx: Array) -> None:
-        """One more contribution to a node's gradient."""
-        known = self.arrays.get(node)
-        if known is None and dx.dtype == node.dtype:
-            self.arrays[node] = dx
+    def add(self, node: Node, dx: Array, active: Backend | None = None) -> None:
+        """One more contribution to a node's gradient; `active` is the backend that has been activated."""
+        if (backend := backend_of(dx)) is not active:  # at the start, and behind a transfer
+            with backend.activate():
+                self.add(node, dx, backend)
             return
-        with backend_of(dx).activate():
-            dx = dx.astype(node.dtype, copy=False)
-            if known is None:
-                self.arrays[node] = dx
-            elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
-                known += dx
-            else:
-                self.arrays[node] = known + dx
-                self.own.add(node)
+        if dx.dtype != node.dtype:
+            dx = dx.astype(node.dtype)
+        known = self.arrays.get(node)
+        if known is None:
+            self.arrays[node] = dx
+        elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
+            known += dx
+        else:
+            self.arrays[node] = known + dx
+            self.own.add(node)
 
     def take(self, node: Node) -> Array | None:
         """The finished gradient of a node: all nodes that use it came before."""
@@ -427,6 +436,7 @@ def _apart(operation: Function, inputs: Sequence[Any]) -> DeviceError:
 
 
 _NUMBERS = (np.generic, bool, int, float)
+_nothing = contextlib.nullcontext()
 
 
 def _homes(inputs: Sequence[Any]) -> list[Array | None]:

@@ -74,7 +74,9 @@ def alike(values: Sequence[Any], number: bool) -> bool:
             dtype = value._data.dtype
             if common is None:  # asked first: NumPy holds float64 equal to None
                 common = dtype
-            if dtype != common or dtype.kind != "f":
+                if dtype.kind != "f":
+                    return False
+            elif dtype is not common and dtype != common:
                 return False
         elif not number or type(value) not in _NUMBERS:
             return False

@@ -585,10 +585,19 @@ def number_of_threads():
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Threads are used also where it does not pay, and blocks are small, so that small arrays take every path."""
+    """Threads are used also where it does not pay, and blocks are small, so that small arrays take every path.
+
+    It is a function that makes the blocks large enough for some arrays to be cut into a dozen, not into hundreds.
+    """
+
+    def cut(arrays: Any = ()) -> None:
+        size = max(1 << 11, *(a.nbytes // 12 for a in arrays if isinstance(a, np.ndarray)), 0)
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
+        monkeypatch.setattr(elementwise, "BLOCK_BYTES", size)
+
     monkeypatch.setattr(threads, "WORTHWHILE_SECONDS", 0)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 11)
-    monkeypatch.setattr(elementwise, "BLOCK_BYTES", 1 << 11)
+    cut()
+    return cut
 
 
 # float16 may differ in its last bit
@@ -620,6 +629,7 @@ def same(fast: tuple[Any, ...], textbook: tuple[Any, ...], dtype: str, private: 
 def test_as_the_reference(name, dtype, layout, number_of_threads, eager):
     """Any memory layout; with one, two and three threads, the bits of a repetition being the same."""
     for args, kwargs in GENERATORS[name](Draw(dtype, layout)):
+        eager(args)
         untouched = [a.copy() for a in args if isinstance(a, np.ndarray)]
         textbook = run(name, "reference", args, kwargs)
         big = sum(a.size for a in args if isinstance(a, np.ndarray)) > 20_000
@@ -673,6 +683,7 @@ def test_pooling_is_exact(name, dtype, layout, number_of_threads, eager):
     """The same bits as the readable kernel: the first of equals wins, and sums are added in the order of the taps."""
     number_of_threads(2)
     for args, kwargs in GENERATORS[name](Draw(dtype, layout)):
+        eager(args)
         fast = run(name, "cpu", args, kwargs)
         if fast[0] is not NotImplemented:
             for a, b in zip(fast, run(name, "reference", args, kwargs), strict=True):

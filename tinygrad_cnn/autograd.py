@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 Array = Any
+Roots = Sequence[tuple[Any, Array]]  # nodes to go back from, with their gradients
 
 
 class Tensor(InPlace):
@@ -212,9 +213,7 @@ def apply(operation: Function, *inputs: Any) -> Any:
 Tensor._apply = staticmethod(apply)  # type: ignore[method-assign]  # what the methods call
 
 
-def walk_back(
-    roots: Sequence[tuple[Node, Array]], retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()
-) -> dict[Node, Array]:
+def walk_back(roots: Roots, retain_graph: bool, into_leaves: bool, wanted: Collection[Node] = ()) -> dict[Node, Array]:
     """Reverse mode: from the roots back, each node once, after all nodes that use it.
 
     Args:
@@ -224,19 +223,14 @@ def walk_back(
         wanted: Nodes whose gradients to return.
     """
     found = dict.fromkeys(wanted)
-    backend = backend_of(roots[0][1])
-    with backend.activate():
+    with (backend := backend_of(roots[0][1])).activate():
         for _ in steps_back(roots, retain_graph, into_leaves, found, backend):
             pass
     return {node: dy for node, dy in found.items() if dy is not None}
 
 
 def steps_back(
-    roots: Sequence[tuple[Node, Array]],
-    retain_graph: bool,
-    into_leaves: bool,
-    wanted: dict[Node, Array | None],
-    active: Backend | None = None,
+    roots: Roots, retain_graph: bool, into_leaves: bool, wanted: dict[Node, Array | None], active: Backend | None = None
 ) -> Iterator[Node]:
     """`walk_back`, a node at a time: yields each node, once its gradient was handed on to its parents.
 
@@ -298,11 +292,9 @@ class _Gradients:
         if (backend := backend_of(dx)) is not active:  # at the start, and behind a transfer
             with backend.activate():
                 self.add(node, dx, backend)
-            return
-        if dx.dtype != node.dtype:
-            dx = dx.astype(node.dtype)
-        known = self.arrays.get(node)
-        if known is None:
+        elif dx.dtype != node.dtype:
+            self.add(node, dx.astype(node.dtype), backend)
+        elif (known := self.arrays.get(node)) is None:
             self.arrays[node] = dx
         elif node in self.own and known.ndim:  # 0-d arrays may be NumPy scalars, which cannot change
             known += dx

@@ -74,9 +74,7 @@ def alike(values: Sequence[Any], number: bool) -> bool:
             dtype = value._data.dtype
             if common is None:  # asked first: NumPy holds float64 equal to None
                 common = dtype
-                if dtype.kind != "f":
-                    return False
-            elif dtype is not common and dtype != common:
+            if (dtype is not common and dtype != common) or dtype.kind != "f":
                 return False
         elif not number or type(value) not in _NUMBERS:
             return False

@@ -17,7 +17,7 @@ from tinygrad_cnn import kernels
 from tinygrad_cnn.backends import CPU
 from tinygrad_cnn.function import Needs
 from tinygrad_cnn.kernels import threads
-from tinygrad_cnn.kernels.cpu import conv, layout, tiles, winograd
+from tinygrad_cnn.kernels.cpu import conv, gemm, layout, tiles, winograd
 from tinygrad_cnn.kernels.cpu.grid import Grid
 from tinygrad_cnn.kernels.cpu.scratch import Scratch
 from tinygrad_cnn.kernels.cpu.strided import Strided
@@ -173,7 +173,7 @@ def test_tiles_of_one_output_are_written_where_they_belong(monkeypatch):
     assert moved == ["take_in"]
 
 
-@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 2), (4, 3), (4, 4), (4, 5)])
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 2), (4, 3), (4, 4), (4, 5), (5, 2), (5, 3), (5, 4)])
 def test_winograd_is_exact_in_fractions(m, r):
     AT, G, BT = winograd.matrices(m, r)
     draw = np.random.default_rng(0)
@@ -187,9 +187,18 @@ def test_winograd_is_exact_in_fractions(m, r):
     assert len(G) == m + r - 1  # multiplications
 
 
+def test_the_size_of_a_tile_suits_the_image():
+    """What overhangs the edge is computed for nothing; larger tiles lose digits, and must save more than a little."""
+    assert [winograd.tile_size(3, (n, n)) for n in (4, 5, 7, 10, 12, 13, 27, 55)] == [4, 5, 4, 5, 4, 5, 4, 5]
+    assert winograd.tile_size(3, (4, 100)) == 4
+    assert {winograd.tile_size(5, (n, n)) for n in range(4, 40)} == {4}  # 81 points would lose too many digits
+
+
 # sizes that are no multiple of the tile, several groups, padding, more channels than a block has
 WINOGRAD: list[Any] = [
     ((17, 48, 9, 11), 50, (3, 3), 2, {"padding": 1}),
+    ((17, 24, 13, 15), 26, (3, 3), 1, {"padding": 1}),
+    ((16, 16, 10, 8), 16, (4, 4), 1, {"padding": (1, 2)}),
     ((16, 17, 10, 7), 33, (5, 5), 1, {"padding": (2, 1)}),
     ((20, 96, 8, 6), 97, (2, 2), 1, {}),
     ((19, 18, 7, 9), 20, (4, 4), 1, {"padding": 3}),
@@ -203,6 +212,7 @@ def test_winograd_loses_few_digits(size, monkeypatch):
     x, weight, _, _, window, groups = arrays(size, "float32")
     way = conv.way(x, weight, window, groups)
     assert isinstance(way, winograd.Winograd)
+    monkeypatch.setattr(gemm, "SMALL", 20_000)  # transforms in several pieces
     compare(way, size, "float32", 1e-5)
     direct = conv.ByTiles(window, groups)
     compare(direct, size, "float32", 2e-6)

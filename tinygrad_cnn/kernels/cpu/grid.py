@@ -16,7 +16,7 @@ n samples innermost, so that such a slice has runs of columns·n numbers.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,8 +154,7 @@ class Grid:
         if len(pairs) > 1 or phases[pairs[0][1]].size < phases.size:
             phases.fill(0)
         x = self._by_steps(x)
-        for pixels, places in pairs:
-            np.copyto(phases[places], x[pixels])
+        _copy([(phases[places], x[pixels]) for pixels, places in pairs], phases.size)
         return phases
 
     def unsorted(self, phases: Array, x: Array) -> None:
@@ -163,8 +162,7 @@ class Grid:
         if not self.covers:
             x[...] = 0
         x = self._by_steps(x)
-        for pixels, places in self.pairs(0, self.counts[0]):
-            np.copyto(x[pixels], phases[places])
+        _copy([(x[pixels], phases[places]) for pixels, places in self.pairs(0, self.counts[0])], phases.size)
 
     def _by_steps(self, x: Array) -> Array:
         if not self.aligned:
@@ -228,3 +226,16 @@ class Grid:
             for v in range(n):
                 out = y[:, top * m + u : bottom * m : m, v::n]
                 yield out, tiles[:, u, v, : out.shape[1], : out.shape[2]]
+
+
+def _copy(copies: Sequence[tuple[Array, Array]], numbers: int) -> None:
+    """Copies `(to, from)` of so many numbers in all; threads take some of them each."""
+
+    def work(part: int, first: int, last: int) -> None:
+        for to, taken in copies[first:last]:
+            np.copyto(to, taken)
+
+    if len(copies) == 1:
+        work(0, 0, 1)
+    else:
+        split(len(copies), work, numbers * SECONDS_A_COPY, len(copies))

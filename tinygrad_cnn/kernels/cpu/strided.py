@@ -82,6 +82,6 @@ def plan(window: Window, groups: int, C: int, K: int, image: Shape, out: Shape) 
     grid = Grid(window, image, out, (1, 1))
     rows, columns = grid.places
     inner = winograd.plan(Window((r, r)), groups, C * down * right, K, (rows, columns), out)
-    if inner is None or WORTHWHILE * down * right * inner.a**2 / winograd.TILE**2 > R * S:
+    if inner is None or WORTHWHILE * down * right * inner.a**2 / inner.m**2 > R * S:
         return None
     return Strided(grid, inner)

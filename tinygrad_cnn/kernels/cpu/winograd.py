@@ -16,7 +16,8 @@ For r = 3 and m = 2, at the points 0, 1, −1 and ∞ (∞ takes the highest coe
          │ 0 −1  0  1 │        │ 0   0   1  │
 
 **In two dimensions** rows and columns are treated one after the other: `Y = Aᵀ·[(G·w·Gᵀ) ⊙ (Bᵀ·X·B)]·A`, with a²
-multiplications for m² outputs: 36 instead of 144 for m = 4, r = 3, and 64 instead of 400 for r = 5.
+multiplications for m² outputs: 36 instead of 144 for m = 4, r = 3, and 64 instead of 400 for r = 5. Tiles of m = 5,
+49 instead of 225 for r = 3, are better where they fit the image: 13×13 outputs are nine of 5×5, or sixteen of 4×4.
 
 **With channels** ⊙ becomes a sum over C: for each of the a² points, a matrix (K, C) of transformed filters times a
 matrix (C, tiles) of transformed images: a² matrix products, which is where BLAS is at its best. The transforms are
@@ -42,7 +43,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_cnn.kernels.cpu import layout
+from tinygrad_cnn.kernels.cpu import gemm, layout
 from tinygrad_cnn.kernels.cpu.blocks import FLOPS
 from tinygrad_cnn.kernels.cpu.elementwise import full
 from tinygrad_cnn.kernels.cpu.grid import Grid
@@ -53,9 +54,12 @@ from tinygrad_cnn.shapes import Shape, Window
 Array = np.ndarray
 Matrix = list[list[Fraction]]
 
-# points at which polynomials are evaluated, besides ∞: small numbers, and with them their opposites and reciprocals
-POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2")]
-TILE = 4
+# points at which polynomials are evaluated, besides ∞: small numbers, and with them their opposites and reciprocals, in
+# an order in which the first five lose fewest digits
+POINTS = [Fraction(p) for p in ("0", "1", "-1", "1/2", "-2", "2", "-1/2")]
+# sizes of tiles that are tried, in rows and columns of outputs; with more points for a tile than POINTS and ∞, too many
+# digits are lost. The larger ones lose more, and must save so much
+SIZES, SAVING = (4, 5), 1.1
 # (a, b, channels, rows, columns of tiles, samples) -> channels first, as a grid wants them
 CHANNELS_FIRST = (2, 0, 1, 3, 4, 5)
 # size of the kernel → channels of a group, and filters, from which on this way is faster than tiles, as measured
@@ -112,10 +116,11 @@ class Winograd:
     """The sizes of a convolution, and its transforms as float32."""
 
     def __init__(self, window: Window, groups: int, C: int, K: int, image: Shape, out: Shape) -> None:
-        self.grid = Grid(window, image, out, (TILE, TILE))
         self.groups, self.C, self.K, self.r = groups, C, K, window.kernel[0]
-        self.a = TILE + self.r - 1
-        AT, G, BT = (np.array(matrix, np.float32) for matrix in matrices(TILE, self.r))
+        self.m = tile_size(self.r, out)
+        self.a = self.m + self.r - 1
+        self.grid = Grid(window, image, out, (self.m, self.m))
+        AT, G, BT = (np.array(matrix, np.float32) for matrix in matrices(self.m, self.r))
         self.AT, self.G, self.BT = AT, G, BT
         self.A, self.GT, self.B = (np.ascontiguousarray(matrix.T) for matrix in (AT, G, BT))
 
@@ -163,10 +168,10 @@ class Winograd:
 
         def work(part: int, first: int, last: int) -> None:
             for k, e in _pieces(first, last, max(2, TRANSFORM_BYTES // (a * a * L * 4))):
-                tiles = scratch("columns", (TILE, TILE, e - k, *grid.counts, n), dy.dtype)
+                tiles = scratch("columns", (self.m, self.m, e - k, *grid.counts, n), dy.dtype)
                 result = None if y is None else y[k:e]
                 grid.take_in(dy[k:e], result, tiles.transpose(CHANNELS_FIRST), 0, grid.counts[0])
-                both_ways(self.A, tiles.reshape(TILE, TILE, -1), transformed[:, :, k:e].reshape(a, a, -1))
+                both_ways(self.A, tiles.reshape(self.m, self.m, -1), transformed[:, :, k:e].reshape(a, a, -1))
 
         split(self.K, work, 4 * a**3 * self.K * L / FLOPS)
         return transformed.reshape(a, a, self.groups, self.K // self.groups, L)
@@ -210,7 +215,7 @@ class Winograd:
 
         def work(part: int, first: int, last: int) -> None:
             for k, e, group, inside in self._blocks(first, last, self.a * L, self.K):
-                tiles = scratch("columns", (TILE, TILE, e - k, *grid.counts, n), y.dtype)
+                tiles = scratch("columns", (self.m, self.m, e - k, *grid.counts, n), y.dtype)
                 products_back(self.AT, U[:, :, group, inside], V[:, :, group], tiles)
                 if bias is not None:
                     np.add(tiles, bias[k:e, None, None, None], out=tiles)
@@ -272,8 +277,15 @@ def both_ways(T: Array, X: Array, out: Array) -> None:
     """`T·X·Tᵀ` for L matrices (b, b, L): the first axis by one product, the second by one for each row."""
     a, b = T.shape
     rows = scratch("half", (a, b, X.shape[2]), X.dtype)
-    np.matmul(T, X.reshape(b, -1), out=rows.reshape(a, -1))
-    np.matmul(T, rows, out=out)
+    through(T, X.reshape(1, b, -1), rows.reshape(1, a, -1))
+    through(T, rows, out)
+
+
+def through(T: Array, X: Array, out: Array) -> None:
+    """`out = T·X` for several X (g, a, L), in pieces that BLAS takes as they are."""
+    size = gemm.SMALL // T.size
+    for first, last in _pieces(0, X.shape[-1], size):
+        np.matmul(T, X[..., first:last], out=out[..., first:last])
 
 
 def products_back(T: Array, X: Array, Y: Array, out: Array) -> None:
@@ -287,15 +299,29 @@ def products_back(T: Array, X: Array, Y: Array, out: Array) -> None:
     half = scratch("half", (b, a, n * L), X.dtype)
     for j in range(a):
         np.matmul(X[:, j], Y[:, j], out=products)
-        np.matmul(T, products.reshape(a, -1), out=half[:, j])
-    np.matmul(T, half, out=out.reshape(b, b, -1))
+        through(T, products.reshape(1, a, -1), half[None, :, j])
+    through(T, half, out.reshape(b, b, -1))
+
+
+def tile_size(r: int, out: Shape) -> int:
+    """Rows and columns of outputs in a tile: what needs fewest products for an image of this size.
+
+    >>> tile_size(3, (13, 13)), tile_size(3, (12, 12))   # 9·49 instead of 16·36, 9·36 instead of 9·49
+    (5, 4)
+    """
+
+    def products(m: int) -> float:
+        P, Q = out
+        return -(-P // m) * -(-Q // m) * (m + r - 1) ** 2 * (1 if m == SIZES[0] else SAVING)
+
+    return min((m for m in SIZES if m + r - 1 <= len(POINTS) + 1), key=products)
 
 
 @functools.lru_cache(maxsize=256)
 def plan(window: Window, groups: int, C: int, K: int, image: Shape, out: Shape) -> Winograd | None:
     """The transforms for a convolution, or None where the direct ways are better, or the only ones."""
     r, s = window.kernel
-    suits = r == s and r in FEWEST_CHANNELS and max(window.stride + window.dilation) == 1 and min(out) >= TILE
+    suits = r == s and r in FEWEST_CHANNELS and max(window.stride + window.dilation) == 1 and min(out) >= SIZES[0]
     enough = suits and min(C, K) // groups >= FEWEST_CHANNELS[r]
     return Winograd(window, groups, C, K, image, out) if enough else None
 

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 Array = Any
-Roots = Sequence[tuple[Any, Array]]  # nodes to go back from, with their gradients
+Roots = Sequence[tuple[Node, Array]]  # nodes to go back from, with their gradients
 
 
 class Tensor(InPlace):

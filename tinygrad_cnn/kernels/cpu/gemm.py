@@ -33,7 +33,7 @@ STEP = 16
 
 
 def times(A: Array, B: Array, out: Array) -> None:
-    """`out = A·B` for (g, M, K), (g, K, L); threads share the columns of B."""
+    """`out = A·B` for (g, M, K) or (1, M, K), and (g, K, L); threads share the columns of B."""
     _, M, K = A.shape
 
     def work(part: int, first: int, last: int) -> None:
@@ -44,7 +44,7 @@ def times(A: Array, B: Array, out: Array) -> None:
         if whole < last:
             np.matmul(A, B[..., whole:last], out=out[..., whole:last])
 
-    split(-(-B.shape[2] // STEP), work, 2 * A.size * B.shape[2] / FLOPS)
+    split(-(-B.shape[2] // STEP), work, 2 * M * B.size / FLOPS)
 
 
 def times_transposed(A: Array, B: Array, out: Array) -> None:

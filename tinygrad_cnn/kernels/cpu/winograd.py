@@ -277,15 +277,8 @@ def both_ways(T: Array, X: Array, out: Array) -> None:
     """`T·X·Tᵀ` for L matrices (b, b, L): the first axis by one product, the second by one for each row."""
     a, b = T.shape
     rows = scratch("half", (a, b, X.shape[2]), X.dtype)
-    through(T, X.reshape(1, b, -1), rows.reshape(1, a, -1))
-    through(T, rows, out)
-
-
-def through(T: Array, X: Array, out: Array) -> None:
-    """`out = T·X` for several X (g, a, L), in pieces that BLAS takes as they are."""
-    size = gemm.SMALL // T.size
-    for first, last in _pieces(0, X.shape[-1], size):
-        np.matmul(T, X[..., first:last], out=out[..., first:last])
+    gemm.times(T[None], X.reshape(1, b, -1), rows.reshape(1, a, -1))
+    gemm.times(T[None], rows, out)
 
 
 def products_back(T: Array, X: Array, Y: Array, out: Array) -> None:
@@ -299,8 +292,8 @@ def products_back(T: Array, X: Array, Y: Array, out: Array) -> None:
     half = scratch("half", (b, a, n * L), X.dtype)
     for j in range(a):
         np.matmul(X[:, j], Y[:, j], out=products)
-        through(T, products.reshape(1, a, -1), half[None, :, j])
-    through(T, half, out.reshape(b, b, -1))
+        gemm.times(T[None], products.reshape(1, a, -1), half[None, :, j])
+    gemm.times(T[None], half, out.reshape(b, b, -1))
 
 
 def tile_size(r: int, out: Shape) -> int:

@@ -27,9 +27,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinygrad_cnn.about import TinygradCnnWarning
+from tinygrad_cnn.backends import CPU
 from tinygrad_cnn.kernels.bell import Bell
 
 VARIABLE = "TINYGRAD_CNN_NUM_THREADS"
@@ -131,11 +130,12 @@ class Blas:
                     library.set(n)
 
     def alone(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call the function with one BLAS thread."""
+        """Call the function with one BLAS thread, and as workers compute: the bits do not depend on who does a part."""
         user = object()
         try:
             self._limit(user)
-            return function(*args)
+            with CPU.activate():
+                return function(*args)
         finally:
             try:
                 self._lift(user)
@@ -264,7 +264,7 @@ class Worker(threading.Thread):
                 library.set(1)
         _here.splitting = True
         has_core = self.number < cpu_count()  # else waiting awake would take it from those who work
-        with np.errstate(all="ignore"):  # as `Backend.activate` in the thread that asks
+        with CPU.activate():  # as in the thread that asks, see `alone`
             while True:
                 if has_core and self.todo.empty():
                     self.bell.listen()
@@ -381,9 +381,9 @@ def respect_quota() -> None:
 
 # below this, handing work over costs more than it saves; so long must it take for every few calls of NumPy: whoever
 # comes out of a call needs Python's lock, and if another thread has it, sleeps, and runs again some 25 µs later
-WORTHWHILE_SECONDS, FEW_CALLS = 130e-6, 4
+WORTHWHILE_SECONDS, FEW_CALLS = 250e-6, 4
 # a worker begins so much later than the caller, who gets that much more to do
-LATE_SECONDS = 20e-6
+LATE_SECONDS = 30e-6
 
 # below this, handing it over once instead of several times makes a difference
 SHORT_SECONDS = 1e-2

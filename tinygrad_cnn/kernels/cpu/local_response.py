@@ -25,7 +25,7 @@ import numpy as np
 
 from tinygrad_cnn.kernels.cpu import layout
 from tinygrad_cnn.kernels.cpu.blocks import BYTES_PER_SECOND, blocks_of
-from tinygrad_cnn.kernels.cpu.phases import contiguous, short_runs
+from tinygrad_cnn.kernels.cpu.phases import contiguous
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.kernels.threads import split
@@ -95,9 +95,8 @@ def _for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, pass
     n = views[0].shape[axis]
 
     def run(part: int, first: int, last: int) -> None:
-        with short_runs():
-            for a, b in blocks_of(first, last, 2 * size // n):
-                work(*(view[..., a:b] if batch_last else view[a:b] for view in views))
+        for a, b in blocks_of(first, last, 2 * size // n):
+            work(*(view[..., a:b] if batch_last else view[a:b] for view in views))
 
     split(n, run, passes * size / BYTES_PER_SECOND, calls)
 

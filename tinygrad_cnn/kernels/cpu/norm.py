@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_cnn.kernels.cpu.blocks import BYTES_PER_SECOND, blocks_of
-from tinygrad_cnn.kernels.cpu.phases import SHORT, contiguous, move, short_runs
+from tinygrad_cnn.kernels.cpu.phases import contiguous, move
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.kernels.threads import split
@@ -110,9 +110,8 @@ class Order:
         each = 0 if self.cut == len(self.shape) - 1 and self.lanes else 2 * size // n  # lanes want to be many
 
         def run(part: int, first: int, last: int) -> None:
-            with short_runs():
-                for a, b in blocks_of(first, last, each):
-                    work(a, *(None if array is None else array[(*before, slice(a, b))] for array in arrays))
+            for a, b in blocks_of(first, last, each):
+                work(a, *(None if array is None else array[(*before, slice(a, b))] for array in arrays))
 
         split(n, run, passes * size / BYTES_PER_SECOND, calls)
 
@@ -145,7 +144,8 @@ class Order:
 
 
 def _near_enough(block: Array) -> bool:
-    return block.flags.c_contiguous or block.strides[-1] != block.itemsize or block.shape[-1] >= SHORT
+    """Whether NumPy takes its runs where they lie."""
+    return block.flags.c_contiguous or block.strides[-1] != block.itemsize or block.shape[-1] >= np.getbufsize()
 
 
 def _near(purpose: str, block: Array) -> Array:

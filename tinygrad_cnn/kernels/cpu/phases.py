@@ -27,11 +27,10 @@ edge, on lines, images and volumes, in every order of memory.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +44,6 @@ from tinygrad_cnn.shapes import Shape, Window
 
 Array = np.ndarray
 
-# NumPy copies runs that are shorter than its buffer (usually 8192 numbers) before it computes, even if it need not
-SHORT = 512
 # strides in bytes by which the first-level cache finds only a few of its places
 CROWDED = 1024
 
@@ -236,16 +233,6 @@ def contiguous(purpose: str, block: Array) -> Array:
     return copy
 
 
-@contextlib.contextmanager
-def short_runs() -> Iterator[None]:
-    """In this thread, NumPy takes runs from SHORT numbers on where they lie; usually it copies those below 8192."""
-    before = np.setbufsize(SHORT)
-    try:
-        yield
-    finally:
-        np.setbufsize(before)
-
-
 def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passes: float, calls: int) -> None:
     """`work(*blocks)` for blocks (c, …, lanes) of the arrays (N, C, …), the first the largest, that fit into the cache.
 
@@ -261,8 +248,7 @@ def for_blocks(work: Callable[..., Any], *arrays: Array, batch_last: bool, passe
     n, size = views[0].shape[axis], arrays[0].nbytes
 
     def run(part: int, first: int, last: int) -> None:
-        with short_runs():
-            for a, b in blocks_of(first, last, size // n):
-                work(*(view[a:b] if batch_last else view[..., a:b] for view in views))
+        for a, b in blocks_of(first, last, size // n):
+            work(*(view[a:b] if batch_last else view[..., a:b] for view in views))
 
     split(n, run, passes * size / BYTES_PER_SECOND, calls)

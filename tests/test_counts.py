@@ -67,7 +67,7 @@ def products(monkeypatch):
 
 # network, batch, options → products, multiplications a sample in millions
 STEPS = [
-    (("modern", 64, {}), 48, 1.7),
+    (("modern", 64, {}), 130, 1.5),
     (("caffe", 64, {}), 1000, 10.5),
     (("cifar", 32, {"width": 0.5}), 2400, 56.0),
 ]

@@ -3,11 +3,10 @@
 | images | way | why |
 |---|---|---|
 | 2×2 to 5×5 at stride 1, many channels (5×5: 16), float32 | `winograd` | a third to a sixth of the multiplications |
-| with a stride, such as 11×11 at 4, likewise | `strided`, then `winograd` | a third of the multiplications |
 | other batches of images | `tiles` | copies little, multiplies at full speed |
 | lines, volumes, few images | `im2col` | copies runs along rows instead of samples |
 
-`TINYGRAD_CNN_CONV=direct` leaves out the first two, whose results have fewer digits.
+`TINYGRAD_CNN_CONV=direct` leaves out the first, whose results have fewer digits.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_cnn.kernels.cpu import im2col, layout, strided, tiles, winograd
+from tinygrad_cnn.kernels.cpu import im2col, layout, tiles, winograd
 from tinygrad_cnn.kernels.cpu.blocks import blas_ready
 from tinygrad_cnn.kernels.table import kernel
 from tinygrad_cnn.shapes import Window
@@ -80,10 +79,8 @@ def _wish() -> str:
 def _way(window: Window, groups: int, image: tuple[int, ...], K: int, direct: bool) -> Way:
     C, H, W = image
     sizes = (window, groups, C, K, (H, W), window.outs((H, W)))
-    if not direct:
-        for quick in (winograd.plan(*sizes), strided.plan(*sizes)):
-            if quick is not None:
-                return quick
+    if not direct and (quick := winograd.plan(*sizes)):
+        return quick
     return ByTiles(window, groups)
 
 

@@ -127,7 +127,7 @@ def _halves(pool: Window, window: Window, groups: int, image: tuple[int, ...], K
     P, Q = window.outs((H, W))
     out = (P - P % 2, Q - Q % 2)  # an odd row or column is not pooled
     grid = Grid(window, (H, W), out, (2, 2))
-    return tiles.Tiles(grid, groups, C // groups, K // groups) if min(out) else None
+    return tiles.Tiles(grid, groups, C // groups, K // groups, parts=2) if min(out) else None
 
 
 @kernel("linear_relu_forward", backend="cpu")

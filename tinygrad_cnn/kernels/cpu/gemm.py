@@ -27,47 +27,53 @@ Array = np.ndarray
 # multiplications up to which OpenBLAS takes a product as it is, instead of packing its operands first
 SMALL = 1_000_000
 # fewer columns than this do not make up for the further calls; and not for the sum of the pieces
-FEWEST, FEWEST_TO_SUM = 256, 512
+FEWEST, FEWEST_TO_SUM = 128, 512
 # columns that are not divided between threads
 STEP = 16
+# as long an axis is divided between threads, instead of columns
+MANY = 8
+EVERY = slice(None)
 
 
 def times(A: Array, B: Array, out: Array) -> None:
-    """`out = A·B` for (g, M, K) or (1, M, K), and (g, K, L); threads share the columns of B."""
-    _, M, K = A.shape
+    """`out = A·B` for (…, M, K) and (…, K, L); threads share the second axis, if it is long, else the columns of B."""
+    M, K = A.shape[-2:]
+    long = B.ndim > 3 and B.shape[1] >= MANY
+    n = B.shape[1] if long else -(-B.shape[-1] // STEP)
 
     def work(part: int, first: int, last: int) -> None:
-        first, last = first * STEP, min(last * STEP, B.shape[2])
-        pieces = _pieces(M * K, last - first, FEWEST)
-        whole = last - (last - first) % pieces
-        np.matmul(A[:, None], _cut(B[..., first:whole], pieces), out=_cut(out[..., first:whole], pieces))
-        if whole < last:
-            np.matmul(A, B[..., whole:last], out=out[..., whole:last])
-
-    split(-(-B.shape[2] // STEP), work, 2 * M * B.size / FLOPS)
-
-
-def times_transposed(A: Array, B: Array, out: Array) -> None:
-    """`out = A·Bᵀ` for (g, M, L), (g, K, L); threads share the larger side's rows, or the pieces of a long sum."""
-    g, M, L = A.shape
-    K = B.shape[1]
-    pieces = _pieces(M * K, L, FEWEST_TO_SUM)
-    seconds = 2 * A.size * K / FLOPS
-    if pieces > 1:
+        some = (EVERY, slice(first, last)) if long else (..., slice(first * STEP, last * STEP))
+        right, result = B[some], out[some]
+        L = right.shape[-1]
+        pieces = _pieces(M * K, L, FEWEST)
         whole = L - L % pieces
-        sums = scratch("sums", (g, pieces, M, K), A.dtype)
-        left, right = _cut(A[..., :whole], pieces), _cut(B[..., :whole], pieces).swapaxes(2, 3)
-        split(pieces, lambda _, a, b: np.matmul(left[:, a:b], right[:, a:b], out=sums[:, a:b]), seconds)
-        np.add.reduce(sums, axis=1, out=out)
+        np.matmul(A[..., None, :, :], _cut(right[..., :whole], pieces), out=_cut(result[..., :whole], pieces))
         if whole < L:
-            split(1, lambda *_: np.add(out, np.matmul(A[..., whole:], B[..., whole:].swapaxes(1, 2)), out=out), 0)
-    elif K > M:
-        other, columns = scratch("transposed", (g, K, M), A.dtype), A.swapaxes(1, 2)
-        split(K, lambda _, a, b: np.matmul(B[:, a:b], columns, out=other[:, a:b]), seconds)
-        np.copyto(out, other.swapaxes(1, 2))
-    else:
-        columns = B.swapaxes(1, 2)
-        split(M, lambda _, a, b: np.matmul(A[:, a:b], columns, out=out[:, a:b]), seconds)
+            np.matmul(A, right[..., whole:], out=result[..., whole:])
+
+    split(n, work, 2 * M * B.size / FLOPS)
+
+
+def sum_of_products(A: Array, B: Array, out: Array) -> None:
+    """`out = Σ A·Bᵀ` for (g, …, M, L), (g, …, K, L), summed over all axes between; threads share the first of them."""
+    (g, n, *_, M, L), K = A.shape, B.shape[-2]
+    pieces = _pieces(M * K, L, FEWEST_TO_SUM)
+    whole = L - L % pieces
+    left, right = _cut(A[..., :whole], pieces), _cut(B[..., :whole], pieces)
+    if transposed := K > M and pieces == 1:
+        left, right = right, left
+    sums = scratch("sums", (*left.shape[:-1], right.shape[-2]), A.dtype)
+    columns = right.swapaxes(-1, -2)
+
+    def work(part: int, first: int, last: int) -> None:
+        np.matmul(left[:, first:last], columns[:, first:last], out=sums[:, first:last])
+
+    split(n, work, 2 * A.size * K / FLOPS)
+    total = sums.reshape(g, -1, *sums.shape[-2:]).sum(axis=1)
+    np.copyto(out, total.swapaxes(1, 2) if transposed else total)
+    if whole < L:
+        rest = A[..., whole:], B[..., whole:].swapaxes(-1, -2)
+        split(1, lambda *_: np.add(out, np.matmul(*rest).reshape(g, -1, M, K).sum(axis=1), out=out), 0)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -84,6 +90,6 @@ def _pieces(numbers: int, L: int, fewest: int) -> int:
 
 
 def _cut(A: Array, pieces: int) -> Array:
-    """(g, M, L) -> (g, pieces, M, L/pieces), a view."""
-    g, M, L = A.shape
-    return A.reshape(g, M, pieces, L // pieces).swapaxes(1, 2)
+    """(…, M, L) -> (…, pieces, M, L/pieces), a view."""
+    *lead, M, L = A.shape
+    return A.reshape(*lead, M, pieces, L // pieces).swapaxes(-3, -2)

@@ -82,33 +82,20 @@ class Grid:
         return tuple(count + reach - 1 for count, reach in zip(self.counts, self.reach))
 
     @functools.cached_property
-    def known(self) -> dict[tuple[int, int], list[tuple[Any, Any]]]:
-        """What `pairs` found before."""
-        return {}
-
-    def pairs(self, top: int, bottom: int) -> list[tuple[Any, Any]]:
-        """`find_pairs`, remembered."""
-        pairs = self.known.get((top, bottom))
-        if pairs is None:
-            pairs = self.known[top, bottom] = self.find_pairs(top, bottom)
-        return pairs
-
-    def find_pairs(self, top: int, bottom: int) -> list[tuple[Any, Any]]:
-        """Where pixels are, and where they go in the phases that rows top … bottom − 1 of the tiles see: indices.
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """Where pixels are, and where they go in the phases: indices.
 
         Into an image (C, H, W, n) seen as (C, H/step, step, W/step, step, n), one pair, where its rows, its columns
         and the padding before them are whole steps; else into the image itself, a pair for each phase.
         """
         axes: list[list[tuple[Any, Any, Any]]] = []
-        ranges = ((top, bottom + self.reach[0] - 1), (0, self.places[1]))
-        for size, (before, _), step, (first, last) in zip(self.image, self.window.pads, self.steps, ranges):
+        for size, (before, _), step, end in zip(self.image, self.window.pads, self.steps, self.places):
             options: list[tuple[Any, Any, Any]] = []
             for phase in range(step):
                 begin = (phase - before) % step  # of the image's rows, the first that belongs to this phase
                 place = (begin + before) // step
-                low, high = max(first, place), max(first, min(last, place - (begin - size) // step))
-                rows = slice(begin + (low - place) * step, begin + (high - place) * step, step)
-                options.append((rows, phase, slice(low - first, max(low, high) - first)))
+                high = max(place, min(end, place - (begin - size) // step))
+                options.append((slice(begin, begin + (high - place) * step, step), phase, slice(place, high)))
             if self.aligned:
                 steps, _, places = options[0]
                 options = [(slice(steps.start // step, steps.stop // step), slice(None), places)]
@@ -139,22 +126,13 @@ class Grid:
             for size, (before, _), step, places in zip(self.image, self.window.pads, self.steps, self.places)
         )
 
-    def sorted(self, x: Array, top: int = 0, bottom: int | None = None, purpose: str = "phases") -> Array:
-        """What rows top … bottom − 1 of the tiles see of an image (C, H, W, n), padded and in phases.
-
-        Returns:
-            (C, steps, steps, rows, columns, n): work space for this purpose, or x itself.
-        """
-        bottom = self.counts[0] if bottom is None else bottom
-        high = bottom - top + self.reach[0] - 1
-        if self.steps == (1, 1) and x.shape[1:3] == self.places and x.strides[-1] == x.itemsize:
-            return x[:, None, None, top : top + high]
-        phases = scratch(purpose, (len(x), *self.steps, high, self.places[1], x.shape[-1]), x.dtype)
-        pairs = self.pairs(top, bottom)
-        if len(pairs) > 1 or phases[pairs[0][1]].size < phases.size:
+    def sorted(self, x: Array) -> Array:
+        """An image (C, H, W, n), padded and in phases: (C, steps, steps, rows, columns, n), work space."""
+        phases = scratch("phases", (len(x), *self.steps, *self.places, x.shape[-1]), x.dtype)
+        if len(self.pairs) > 1 or phases[self.pairs[0][1]].size < phases.size:
             phases.fill(0)
         x = self._by_steps(x)
-        _copy([(phases[places], x[pixels]) for pixels, places in pairs], phases.size)
+        _copy([(phases[places], x[pixels]) for pixels, places in self.pairs], phases.size)
         return phases
 
     def unsorted(self, phases: Array, x: Array) -> None:
@@ -162,7 +140,7 @@ class Grid:
         if not self.covers:
             x[...] = 0
         x = self._by_steps(x)
-        _copy([(x[pixels], phases[places]) for pixels, places in self.pairs(0, self.counts[0])], phases.size)
+        _copy([(x[pixels], phases[places]) for pixels, places in self.pairs], phases.size)
 
     def _by_steps(self, x: Array) -> Array:
         if not self.aligned:

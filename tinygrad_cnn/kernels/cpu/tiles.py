@@ -1,8 +1,22 @@
-"""Convolution by tiles: one matrix product that computes m×n neighbouring outputs at once.
+"""Convolution by tiles: matrix products that compute m×n neighbouring outputs at once, and copy little.
 
 **im2col** writes down, for every output pixel, the C·R·S pixels its window sees, as one column; the filters are the
-rows of a matrix, and one product computes everything. It copies each pixel R·S times, and where there are few filters
-(LeNet-5 begins with 6) the product is so thin that a processor spends its time on moving numbers.
+rows of a matrix, and one product computes everything. It copies each pixel R·S times: the product is quickly done, and
+the time goes into copies.
+
+**Rows overlap.** Of the pixels that a row of windows sees, the next row of windows sees almost all again. So pixels are
+copied sideways only, S times, one row of the image after the other, and a row of windows takes R rows of them as they
+lie. With a 2×2 kernel on an image of rows a, b, c, where `a₀₁₂` are the pixels of row a that the left taps see:
+
+    a₀₁₂ ┐ what the first row
+    a₁₂₃ │ of windows sees
+    b₀₁₂ ┤ ┐
+    b₁₂₃ ┘ │ what the second one sees: the same memory, from b on
+    c₀₁₂   │
+    c₁₂₃   ┘
+
+There is a product for each row of windows, and its matrix of columns, (C·R·S, columns of windows·samples), is a view.
+The bias is a weight, too: each row of the image ends in ones, and the matrix has the bias for those of its first row.
 
 **Tiles** take m×n neighbouring outputs together. Their windows overlap, so that together they see only a×b pixels,
 `a = (m − 1)·stride + R`: for 4×4 outputs and a 5×5 kernel 8·8 = 64 pixels instead of 16·25 = 400. The matrix has a row
@@ -15,21 +29,20 @@ it. In one dimension, for a kernel (w₀ w₁ w₂) and tiles of two outputs:
                           │ x₃ x₅ x₇ │
 
 Such a matrix, constant along its diagonals, is called a Toeplitz matrix. The product multiplies with zeros, a·b/(R·S)
-times as often as needed (2.6 times for 4×4 tiles of a 5×5 kernel), but it copies less (4 instead of 25 numbers an
-output), and it has m·n times as many rows, which runs at the processor's full speed: what wins depends on the number
-of filters, and `choose` estimates it. A tile of 1×1 is im2col itself; its product lies as the output does, and is
-written there at once, where other tiles are put together.
+times as often as needed, but has m·n times as many rows: that pays where there are few filters, and above all for
+depthwise convolutions, which have one each; `choose` estimates it. Elsewhere a tile is a single output, and the product
+is written where the result lies. What is pooled by 2×2 comes in tiles of 2×2 (`fused`), whose left and right outputs
+are two **parts**: the matrix of a tile of 2×1 serves both, and multiplies with fewer zeros.
 
-Backward takes the same three steps the other way round: the gradient of the matrix is `dy · columnsᵀ`, whose diagonals
+Backward takes the same steps the other way round: the gradient of the matrix is `dy · columnsᵀ`, whose diagonals
 are summed into the gradient of the filters; the gradient of the columns is `matrixᵀ · dy`, and each number is added to
-the pixel it was copied from (or, in large work where that costs less, dy goes through a convolution with the filters
-turned round: `Tiles.turned`). The bias is one more column of the matrix, with a row of ones below the pixels.
+the pixel it was copied from (or, where that costs less, dy goes through a convolution with the filters turned round:
+`Tiles.turned`).
 
 Images lie in memory as (C, H, W, N) (see `layout`), so that every copy moves runs of samples. Threads take rows of
 tiles (half the samples would make as many runs, half as long), and for the pixels' gradients, where rows overlap,
 channels. What is small is computed in one piece: threads share single products or take a gradient each, and backward
-may take over the columns of forward. Where the pixels of tiles lie is in `grid`; `tests/test_cpu_conv.py` compares all
-sizes with the reference.
+may take over the columns of forward. `tests/test_cpu_conv.py` compares all sizes with the reference.
 
 A pixel that is NaN or infinite makes all outputs of the tiles that see it NaN, also where its weight is a zero of the
 matrix; other images are untouched.
@@ -37,6 +50,7 @@ matrix; other images are untouched.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +62,7 @@ import numpy as np
 from tinygrad_cnn.kernels.cpu import gemm, layout
 from tinygrad_cnn.kernels.cpu.blocks import FLOPS
 from tinygrad_cnn.kernels.cpu.elementwise import full
-from tinygrad_cnn.kernels.cpu.grid import EVERY, Grid
+from tinygrad_cnn.kernels.cpu.grid import EVERY, SECONDS_A_COPY, Grid
 from tinygrad_cnn.kernels.cpu.scratch import scratch
 from tinygrad_cnn.kernels.threads import split, together
 from tinygrad_cnn.shapes import Shape, Window
@@ -70,8 +84,8 @@ MANY_CALLS = 12e-3
 SMALL_BYTES = 16 << 20
 # calls of NumPy that the two gradients of something small take
 CALLS = 12
-# a core multiplies and adds so many times while it copies a pixel into columns and back; and while it moves a product
-# to the output and back, which tiles of one output need not, whose products lie there
+# a core multiplies and adds so many times while it copies a pixel into columns; and while it moves a product to the
+# output and back, which tiles of one output need not, whose products lie there
 COPIES, MOVES = 15.0, 60.0
 # how much more a convolution with turned filters may cost, and be faster than adding columns to pixels
 FAVOUR = 1.2
@@ -88,97 +102,137 @@ class Tiles:
         groups: Groups of channels.
         C: Input channels of a group.
         K: Filters of a group.
+        parts: Into which a tile is cut, side by side: one matrix serves them all. 1, or as many as it has columns.
     """
 
     grid: Grid
     groups: int
     C: int
     K: int
-
-    @functools.cached_property
-    def rows(self) -> int:
-        """Rows of a group's columns: its pixels, and the ones for the bias."""
-        a, b = self.grid.seen
-        return self.C * a * b + 1
+    parts: int = 1
 
     @functools.cached_property
     def outputs(self) -> int:
-        """Rows of a group's matrix, and of its products."""
+        """Rows of a group's matrix."""
         m, n = self.grid.tile
-        return self.K * m * n
+        return self.K * m * n // self.parts
+
+    @functools.cached_property
+    def line(self) -> int:
+        """Rows of a group's columns that come from one row of the image: its pixels, and the ones for the bias."""
+        n = self.grid.tile[1] // self.parts
+        window = self.grid.window
+        return self.C * ((n - 1) * window.stride[1] + window.spans[1]) + 1
+
+    @functools.cached_property
+    def rows(self) -> int:
+        """Rows of a group's columns, and columns of its matrix."""
+        return self.grid.seen[0] * self.line
+
+    @functools.cached_property
+    def high(self) -> int:
+        """Rows of the padded image that all tiles see."""
+        return (self.grid.counts[0] - 1) * self.grid.steps[0] + self.grid.seen[0]
 
     @functools.cached_property
     def multiplications(self) -> int:
         """Of one product, for one sample."""
         tall, wide = self.grid.counts
-        return tall * wide * self.groups * self.outputs * self.rows
+        return tall * wide * self.parts * self.groups * self.outputs * self.rows
 
     @functools.cached_property
     def numbers(self) -> int:
         """In columns and products, for one sample."""
         tall, wide = self.grid.counts
-        return tall * wide * self.groups * (self.rows + self.outputs)
+        return wide * self.parts * self.groups * (self.high * self.line + tall * self.outputs)
 
     def cost(self) -> float:
         """Estimated time for a sample, in multiplications of a large product."""
         tall, wide = self.grid.counts
         moved = 0.0 if self.grid.tile == (1, 1) else MOVES * self.outputs
-        return tall * wide * self.groups * (self.rows * (self.outputs + THIN + COPIES) + moved)
+        copied = COPIES * self.high * self.line
+        return wide * self.parts * self.groups * (tall * (self.rows * (self.outputs + THIN) + moved) + copied)
 
     def diagonals(self, matrix: Array) -> Array:
-        """(m, n, groups, K, C, R, S): where each weight stands in the matrix, for each output of a tile."""
-        (m, n), (a, b) = self.grid.tile, self.grid.seen
-        window = self.grid.window
+        """(m, n, groups, K, C, R, S): where each weight stands in the matrix, for each output of a part of a tile."""
+        window, m, n = self.grid.window, self.grid.tile[0], self.grid.tile[1] // self.parts
         (R, S), (down, right), (dr, ds) = window.kernel, window.stride, window.dilation
         group, row, one = matrix.strides
+        line, pixel = self.line * one, (self.line - 1) // self.C * one
         shape = (m, n, self.groups, self.K, self.C, R, S)
-        per_output = (n * row + down * b * one, row + right * one)
-        per_weight = (group, m * n * row, a * b * one, dr * b * one, ds * one)
+        per_output = (n * row + down * line, row + right * one)
+        per_weight = (group, m * n * row, pixel, dr * line, ds * one)
         return layout.strided(matrix, shape, per_output + per_weight)
 
     def matrix(self, weight: Array, bias: Array | None) -> Array:
-        """The shifted filters: (groups, outputs, rows), the last column the bias."""
+        """The shifted filters: (groups, outputs, rows), and the bias where the columns of the first row have ones."""
         matrix = np.zeros((self.groups, self.outputs, self.rows), weight.dtype)
         self.diagonals(matrix)[...] = weight.reshape(self.groups, self.K, *weight.shape[1:])
         if bias is not None:
-            matrix[:, :, -1].reshape(self.groups, self.K, -1)[...] = bias.reshape(self.groups, self.K, 1)
+            self.biases(matrix)[...] = bias.reshape(self.groups, self.K, 1)
         return matrix
 
-    def columns(self, x: Array, top: int, bottom: int, new: bool = False) -> Array:
-        """What some rows of tiles see of x (C, H, W, n), one column a tile and sample: (groups, rows, L).
+    def biases(self, matrix: Array) -> Array:
+        """(groups, K, outputs of a tile): where the biases stand in the matrix."""
+        return matrix[:, :, self.line - 1].reshape(self.groups, self.K, -1)
 
-        The last row is ones. It is work space, unless it is to be new.
+    def columns(self, x: Array, top: int, bottom: int, new: bool = False) -> Array:
+        """What rows top … bottom − 1 of the tiles see of x (C, H, W, n): (groups, rows of tiles, parts, rows, L).
+
+        One column a tile and sample. Rows of tiles overlap in memory, which is work space, unless it is to be new.
         """
-        phases, high, n, wide = self.grid.sorted(x, top, bottom), bottom - top, x.shape[-1], self.grid.counts[1]
-        shape = self.groups, self.rows, high * wide * n
-        columns = np.empty(shape, x.dtype) if new else scratch("columns", shape, x.dtype)
-        columns[:, -1] = 1
-        split_up = (*self.grid.seen, high, wide, n)
-        if self.C == 1:  # depthwise: the groups are the channels
-            self.grid.gather(phases, columns[:, :-1].reshape(self.groups, *split_up))
-        else:
-            for group, pixels in zip(columns, phases.reshape(self.groups, self.C, *phases.shape[1:])):
-                self.grid.gather(pixels, group[:-1].reshape(self.C, *split_up))
-        return columns
+        (down, right), wide, n = self.grid.steps, self.grid.counts[1], x.shape[-1]
+        high = (bottom - top - 1) * down + self.grid.seen[0]
+        image = self.padded(x, top * down, top * down + high)
+        shape = (self.groups, high, self.line, self.parts, wide * n)
+        copied = np.empty(shape, x.dtype) if new else scratch("columns", shape, x.dtype)
+        copied[:, :, -1] = 1
+        seen = (self.groups, high, self.C, (self.line - 1) // self.C, self.parts, wide, n)
+        channel, row, column, one = image.strides
+        steps = (self.C * channel, row, channel, column, right // self.parts * column, right * column, one)
+        pixels, places = layout.strided(image, seen, steps), copied[:, :, :-1].reshape(seen)
+        split(
+            high, lambda _, a, b: np.copyto(places[:, a:b], pixels[:, a:b]), copied.size * SECONDS_A_COPY, len(pixels)
+        )
+        group, row, one, part, number = copied.strides
+        shape = (self.groups, bottom - top, self.parts, self.rows, wide * n)
+        return layout.strided(copied, shape, (group, down * row, part, one, number))
+
+    def padded(self, x: Array, first: int, last: int) -> Array:
+        """Rows first … last − 1 of the padded image, as far as tiles see it: x itself, or work space."""
+        (C, H, W, n), ((above, _), (left, _)) = x.shape, self.grid.window.pads
+        width = (self.grid.counts[1] - 1) * self.grid.steps[1] + self.grid.seen[1]
+        top, bottom = max(0, first - above), min(H, last - above)
+        if bottom - top == last - first and not left and width <= W:
+            return x[:, top:bottom]
+        image = scratch("padded", (C, last - first, width, n), x.dtype)
+        image.fill(0)
+        if top < bottom:
+            used = min(W, width - left)
+            image[:, top + above - first : bottom + above - first, left : left + used] = x[:, top:bottom, :used]
+        return image
 
     def products_shape(self, high: int, n: int) -> tuple[int, ...]:
         """(K·groups, m, n, rows, columns of tiles, samples) of `high` rows of tiles and n samples."""
         return (self.groups * self.K, *self.grid.tile, high, self.grid.counts[1], n)
 
+    def by_rows(self, products: Array) -> Array:
+        """Products (groups, K·m·n, rows of tiles, L) as `columns` lie: (groups, rows of tiles, parts, outputs, L)."""
+        g, filters, tall, L = products.shape
+        return products.reshape(g, filters // self.parts, self.parts, tall, L).transpose(0, 3, 2, 1, 4)
+
     def as_products(self, y: Array) -> Array | None:
-        """An output (N, K·groups, P, Q) as all products, (groups, outputs, L), if it lies in memory as they do."""
+        """An output (N, K·groups, P, Q) as all products, (groups, K, rows of tiles, L), if it lies as they do."""
         followed = layout.memory(y)
         if self.grid.tile != (1, 1) or not followed.flags.c_contiguous:
             return None
-        return followed.reshape(self.groups, self.outputs, -1)
+        return followed.reshape(self.groups, self.K, self.grid.counts[0], -1)
 
     def piece(self, whole: Array | None, top: int, bottom: int, samples: int) -> Array | None:
-        """The products of some rows of tiles and so many samples in those of all, if those are given, as one matrix."""
-        tall = self.grid.counts[0]
-        if whole is None or whole.shape[2] != tall * self.grid.counts[1] * samples:
+        """The products of some rows of tiles and so many samples in those of all, if those are given."""
+        if whole is None or whole.shape[3] != self.grid.counts[1] * samples:
             return None
-        each = whole.shape[2] // tall
-        return whole[:, :, top * each : bottom * each]
+        return whole[:, :, top:bottom]
 
     @functools.cached_property
     def turned(self) -> Tiles | None:
@@ -309,8 +363,9 @@ def produce(
                 kept = columns
             products = tiles.piece(whole, top, bottom, b - a)
             if products is None:
-                products = scratch("products", (tiles.groups, tiles.outputs, columns.shape[2]), x.dtype)
-            gemm.times(matrix, columns, products)
+                shape = (tiles.groups, tiles.outputs * tiles.parts, bottom - top, columns.shape[-1])
+                products = scratch("products", shape, x.dtype)
+            gemm.times(matrix[:, None, None], columns, tiles.by_rows(products))
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
     tiles.split(len(x), x.itemsize, work)
@@ -361,13 +416,15 @@ def go_back(
             high, n = bottom - top, b - a
             dproducts = tiles.piece(whole, top, bottom, n)
             if dproducts is None:
-                dproducts = scratch("products", (tiles.groups, tiles.outputs, high * wide * n), dtype)
+                shape = (tiles.groups, tiles.outputs * tiles.parts, high, wide * n)
+                dproducts = scratch("dproducts", shape, dtype)
                 shaped = dproducts.reshape(tiles.products_shape(high, n))
                 start(shaped, EVERY, top, bottom, a, b)
                 if kept is not whole and kept is not None:
                     np.copyto(kept[..., top:bottom, :, a:b], shaped)
             if filters:
-                gemm.times_transposed(dproducts, tiles.columns(followed[..., a:b], top, bottom), share)
+                columns = tiles.columns(followed[..., a:b], top, bottom)
+                gemm.sum_of_products(tiles.by_rows(dproducts), columns, share)
                 np.add(total, share, out=total)
         partial[part] = total
 
@@ -389,15 +446,15 @@ def _at_once(
     N, (tall, wide), (m, n) = len(x), tiles.grid.counts, tiles.grid.tile
     dproducts = whole
     if dproducts is None:
-        dproducts = scratch("products", (tiles.groups, tiles.outputs, tall * wide * N), x.dtype)
+        dproducts = scratch("dproducts", (tiles.groups, tiles.outputs * tiles.parts, tall, wide * N), x.dtype)
     shaped = dproducts.reshape(tiles.products_shape(tall, N))
     dmatrix, wants_filters = np.empty((tiles.groups, tiles.outputs, tiles.rows), x.dtype), needs.weight or needs.bias
     dx: Array | None = None
 
     def some_filters(columns: Array, part: int, first: int, last: int) -> None:
         start(shaped[first:last], slice(first, last), 0, tall, 0, N)
-        rows = slice(first * m * n, last * m * n)
-        gemm.times_transposed(dproducts[:, rows], columns, dmatrix[:, rows])
+        rows, of_matrix = (slice(first * each, last * each) for each in (m * n, m * n // tiles.parts))
+        gemm.sum_of_products(tiles.by_rows(dproducts[:, rows]), columns, dmatrix[:, of_matrix])
 
     def pixels() -> None:
         nonlocal dx
@@ -405,7 +462,7 @@ def _at_once(
 
     def filters() -> None:
         seen = tiles.columns(layout.memory(x), 0, tall) if columns is None else columns
-        gemm.times_transposed(dproducts, seen, dmatrix)
+        gemm.sum_of_products(tiles.by_rows(dproducts), seen, dmatrix)
 
     if tiles.groups == 1 and not needs.x and columns is not None:
         split(tiles.K, functools.partial(some_filters, columns), tiles.seconds(N))
@@ -420,23 +477,25 @@ def _at_once(
 def _filters(tiles: Tiles, dmatrix: Array, weight: Array, needs: Any) -> tuple[Array | None, Array | None]:
     """The gradients of the weights and the bias from that of the matrix."""
     dweight = tiles.diagonals(dmatrix).sum(axis=(0, 1)).reshape(weight.shape) if needs.weight else None
-    dbias = dmatrix[:, :, -1].reshape(tiles.groups * tiles.K, -1).sum(axis=1) if needs.bias else None
+    dbias = tiles.biases(dmatrix).sum(axis=2).reshape(-1) if needs.bias else None
     return dweight, dbias
 
 
 def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
     """The gradient of x from that of all products: some channels at a time, with all their tiles."""
     (N, C, *_), grid, (tall, wide) = x.shape, tiles.grid, tiles.grid.counts
-    turned = None if tiles.small(N, x.itemsize) else tiles.turned
+    turned = tiles.turned
     if turned is not None:
         kernel = weight.shape[2:]
         filters = weight.reshape(tiles.groups, tiles.K, tiles.C, *kernel)[..., ::-1, ::-1].swapaxes(1, 2)
         dy = dproducts.reshape(-1, *grid.out, N).transpose(3, 0, 1, 2)
         return computed(turned, dy, filters.reshape(C, tiles.K, *kernel), None)
     dx = layout.empty(x.shape, x.dtype)
-    followed, dproducts = layout.memory(dx), dproducts.reshape(tiles.groups, tiles.outputs, -1)
+    whole = dataclasses.replace(tiles, parts=1)  # a tile with all its outputs: fewer numbers to add to the pixels
+    followed, dproducts = layout.memory(dx), dproducts.reshape(tiles.groups, whole.outputs, -1)
     pixels = math.prod(grid.seen)
-    by_channel = tiles.matrix(weight, None)[:, :, :-1].reshape(tiles.groups, tiles.outputs, tiles.C, pixels)
+    matrix = whole.matrix(weight, None).reshape(tiles.groups, whole.outputs, grid.seen[0], whole.line)
+    by_channel = matrix[..., :-1].reshape(*matrix.shape[:3], tiles.C, grid.seen[1]).swapaxes(2, 3)
     each = pixels * tall * wide * N * x.itemsize
 
     def work(part: int, first: int, last: int) -> None:
@@ -445,7 +504,7 @@ def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
             end = min(last, (group + 1) * tiles.C, first + max(1, BLOCK_BYTES // each))
             count = end - first
             dcolumns = scratch("columns", (count, *grid.seen, tall, wide, N), x.dtype)
-            matrix = by_channel[group, :, c : c + count].reshape(tiles.outputs, -1)
+            matrix = by_channel[group, :, c : c + count].reshape(whole.outputs, -1)
             gemm.times(matrix.T[None], dproducts[None, group], dcolumns.reshape(1, count * pixels, -1))
             dphases = scratch("phases", (count, *grid.steps, *grid.places, N), x.dtype)
             dphases.fill(0)

@@ -381,9 +381,9 @@ def respect_quota() -> None:
 
 # below this, handing work over costs more than it saves; so long must it take for every few calls of NumPy: whoever
 # comes out of a call needs Python's lock, and if another thread has it, sleeps, and runs again some 25 µs later
-WORTHWHILE_SECONDS, FEW_CALLS = 250e-6, 4
+WORTHWHILE_SECONDS, FEW_CALLS = 130e-6, 4
 # a worker begins so much later than the caller, who gets that much more to do
-LATE_SECONDS = 30e-6
+LATE_SECONDS = 20e-6
 
 # below this, handing it over once instead of several times makes a difference
 SHORT_SECONDS = 1e-2

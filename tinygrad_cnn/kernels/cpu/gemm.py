@@ -32,7 +32,6 @@ FEWEST, FEWEST_TO_SUM = 128, 512
 STEP = 16
 # as long an axis is divided between threads, instead of columns
 MANY = 8
-EVERY = slice(None)
 
 
 def times(A: Array, B: Array, out: Array) -> None:
@@ -42,7 +41,7 @@ def times(A: Array, B: Array, out: Array) -> None:
     n = B.shape[1] if long else -(-B.shape[-1] // STEP)
 
     def work(part: int, first: int, last: int) -> None:
-        some = (EVERY, slice(first, last)) if long else (..., slice(first * STEP, last * STEP))
+        some = np.s_[:, first:last] if long else np.s_[..., first * STEP : last * STEP]
         right, result = B[some], out[some]
         L = right.shape[-1]
         pieces = _pieces(M * K, L, FEWEST)

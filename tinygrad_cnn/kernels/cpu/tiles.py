@@ -112,17 +112,31 @@ class Tiles:
     parts: int = 1
 
     @functools.cached_property
+    def part(self) -> Shape:
+        """Rows and columns of outputs of a part of a tile."""
+        m, n = self.grid.tile
+        return m, n // self.parts
+
+    @functools.cached_property
+    def uncut(self) -> Tiles:
+        """The same tiles in one part."""
+        return dataclasses.replace(self, parts=1)
+
+    @functools.cached_property
     def outputs(self) -> int:
         """Rows of a group's matrix."""
-        m, n = self.grid.tile
-        return self.K * m * n // self.parts
+        return self.K * math.prod(self.part)
+
+    @functools.cached_property
+    def across(self) -> int:
+        """Pixels of a row that a part of a tile sees."""
+        window = self.grid.window
+        return (self.part[1] - 1) * window.stride[1] + window.spans[1]
 
     @functools.cached_property
     def line(self) -> int:
         """Rows of a group's columns that come from one row of the image: its pixels, and the ones for the bias."""
-        n = self.grid.tile[1] // self.parts
-        window = self.grid.window
-        return self.C * ((n - 1) * window.stride[1] + window.spans[1]) + 1
+        return self.C * self.across + 1
 
     @functools.cached_property
     def rows(self) -> int:
@@ -155,13 +169,13 @@ class Tiles:
 
     def diagonals(self, matrix: Array) -> Array:
         """(m, n, groups, K, C, R, S): where each weight stands in the matrix, for each output of a part of a tile."""
-        window, m, n = self.grid.window, self.grid.tile[0], self.grid.tile[1] // self.parts
+        window, (m, n) = self.grid.window, self.part
         (R, S), (down, right), (dr, ds) = window.kernel, window.stride, window.dilation
         group, row, one = matrix.strides
-        line, pixel = self.line * one, (self.line - 1) // self.C * one
+        line = self.line * one
         shape = (m, n, self.groups, self.K, self.C, R, S)
         per_output = (n * row + down * line, row + right * one)
-        per_weight = (group, m * n * row, pixel, dr * line, ds * one)
+        per_weight = (group, m * n * row, self.across * one, dr * line, ds * one)
         return layout.strided(matrix, shape, per_output + per_weight)
 
     def matrix(self, weight: Array, bias: Array | None) -> Array:
@@ -187,13 +201,11 @@ class Tiles:
         shape = (self.groups, high, self.line, self.parts, wide * n)
         copied = np.empty(shape, x.dtype) if new else scratch("columns", shape, x.dtype)
         copied[:, :, -1] = 1
-        seen = (self.groups, high, self.C, (self.line - 1) // self.C, self.parts, wide, n)
+        seen = (self.groups, high, self.C, self.across, self.parts, wide, n)
         channel, row, column, one = image.strides
         steps = (self.C * channel, row, channel, column, right // self.parts * column, right * column, one)
         pixels, places = layout.strided(image, seen, steps), copied[:, :, :-1].reshape(seen)
-        split(
-            high, lambda _, a, b: np.copyto(places[:, a:b], pixels[:, a:b]), copied.size * SECONDS_A_COPY, len(pixels)
-        )
+        split(high, lambda _, a, b: np.copyto(places[:, a:b], pixels[:, a:b]), copied.size * SECONDS_A_COPY)
         group, row, one, part, number = copied.strides
         shape = (self.groups, bottom - top, self.parts, self.rows, wide * n)
         return layout.strided(copied, shape, (group, down * row, part, one, number))
@@ -211,6 +223,11 @@ class Tiles:
             used = min(W, width - left)
             image[:, top + above - first : bottom + above - first, left : left + used] = x[:, top:bottom, :used]
         return image
+
+    def room(self, purpose: str, high: int, n: int, dtype: Any) -> Array:
+        """Work space for the products of `high` rows of tiles and n samples: (groups, K·m·n, high, L)."""
+        outputs = self.K * math.prod(self.grid.tile)
+        return scratch(purpose, (self.groups, outputs, high, self.grid.counts[1] * n), dtype)
 
     def products_shape(self, high: int, n: int) -> tuple[int, ...]:
         """(K·groups, m, n, rows, columns of tiles, samples) of `high` rows of tiles and n samples."""
@@ -363,8 +380,7 @@ def produce(
                 kept = columns
             products = tiles.piece(whole, top, bottom, b - a)
             if products is None:
-                shape = (tiles.groups, tiles.outputs * tiles.parts, bottom - top, columns.shape[-1])
-                products = scratch("products", shape, x.dtype)
+                products = tiles.room("products", bottom - top, b - a, x.dtype)
             gemm.times(matrix[:, None, None], columns, tiles.by_rows(products))
             finish(products.reshape(tiles.products_shape(bottom - top, b - a)), top, bottom, a, b)
 
@@ -416,8 +432,7 @@ def go_back(
             high, n = bottom - top, b - a
             dproducts = tiles.piece(whole, top, bottom, n)
             if dproducts is None:
-                shape = (tiles.groups, tiles.outputs * tiles.parts, high, wide * n)
-                dproducts = scratch("dproducts", shape, dtype)
+                dproducts = tiles.room("dproducts", high, n, dtype)
                 shaped = dproducts.reshape(tiles.products_shape(high, n))
                 start(shaped, EVERY, top, bottom, a, b)
                 if kept is not whole and kept is not None:
@@ -443,17 +458,15 @@ def _at_once(
     whole: Array | None,
 ) -> tuple[Array | None, ...]:
     """`go_back` in one piece; the two gradients perhaps at the same time, or one of them filter by filter."""
-    N, (tall, wide), (m, n) = len(x), tiles.grid.counts, tiles.grid.tile
-    dproducts = whole
-    if dproducts is None:
-        dproducts = scratch("dproducts", (tiles.groups, tiles.outputs * tiles.parts, tall, wide * N), x.dtype)
+    N, tall = len(x), tiles.grid.counts[0]
+    dproducts = tiles.room("dproducts", tall, N, x.dtype) if whole is None else whole
     shaped = dproducts.reshape(tiles.products_shape(tall, N))
     dmatrix, wants_filters = np.empty((tiles.groups, tiles.outputs, tiles.rows), x.dtype), needs.weight or needs.bias
     dx: Array | None = None
 
     def some_filters(columns: Array, part: int, first: int, last: int) -> None:
         start(shaped[first:last], slice(first, last), 0, tall, 0, N)
-        rows, of_matrix = (slice(first * each, last * each) for each in (m * n, m * n // tiles.parts))
+        rows, of_matrix = (slice(first * each, last * each) for each in map(math.prod, (tiles.grid.tile, tiles.part)))
         gemm.sum_of_products(tiles.by_rows(dproducts[:, rows]), columns, dmatrix[:, of_matrix])
 
     def pixels() -> None:
@@ -491,7 +504,7 @@ def _pixels(tiles: Tiles, dproducts: Array, x: Array, weight: Array) -> Array:
         dy = dproducts.reshape(-1, *grid.out, N).transpose(3, 0, 1, 2)
         return computed(turned, dy, filters.reshape(C, tiles.K, *kernel), None)
     dx = layout.empty(x.shape, x.dtype)
-    whole = dataclasses.replace(tiles, parts=1)  # a tile with all its outputs: fewer numbers to add to the pixels
+    whole = tiles.uncut  # all outputs of a tile together: fewer numbers to add to the pixels
     followed, dproducts = layout.memory(dx), dproducts.reshape(tiles.groups, whole.outputs, -1)
     pixels = math.prod(grid.seen)
     matrix = whole.matrix(weight, None).reshape(tiles.groups, whole.outputs, grid.seen[0], whole.line)

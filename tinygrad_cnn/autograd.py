@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_cnn import backends, dtypes, kernels, ops
 from tinygrad_cnn.backends import Backend, DeviceError, backend_of, is_array, located, owner
 from tinygrad_cnn.explain import explain_grad
-from tinygrad_cnn.function import Function, GraphError, Leaf, Node, RemovableHook, Version, needs_of
+from tinygrad_cnn.function import Function, GraphError, Leaf, Node, RemovableHook, Version
 from tinygrad_cnn.grad_mode import Origin, enable_grad, is_grad_enabled, no_grad, origin_of, set_grad_enabled
 from tinygrad_cnn.inplace import InPlace
 from tinygrad_cnn.observe import observer, scope
@@ -305,7 +305,6 @@ class _Gradients:
     def take(self, node: Node) -> Array | None:
         """The finished gradient of a node: all nodes that use it came before."""
         dy = self.arrays.pop(node, None)
-        self.own.discard(node)
         if dy is None or not node.hooks:
             return dy
         for hook in list(node.hooks.values()):
@@ -389,31 +388,25 @@ def _opened(operation: Function, inputs: Sequence[Any]) -> tuple[Backend, list[A
     arrays: list[Any] = []
     shapes: list[Shape | None] = []
     nodes: list[Node | None] = []
-    flags: list[bool] = []
     for tensor in inputs:
         if isinstance(tensor, Tensor):
-            array, node = tensor._data, tensor._node
+            array = tensor._data
             if (backend := backend_of(array)) is not common:
                 if common is not None:
                     raise _apart(operation, inputs)
                 common = backend
             arrays.append(backend.readonly(array))  # no operation changes its inputs, not even a student's
             shapes.append(array.shape)
-            nodes.append(node)
-            flags.append(node is not None)
+            nodes.append(tensor._node)
             if tensor._origin is not None:
                 operation.origins = {**(operation.origins or {}), len(nodes) - 1: tensor._origin}
         else:
             arrays.append(tensor)
             shapes.append(None)
             nodes.append(None)
-            flags.append(False)
     operation.input_shapes = tuple(shapes)
-    if True in flags and operation.differentiable and is_grad_enabled():
+    if any(nodes) and operation.differentiable and is_grad_enabled():
         operation.parents, operation.scope = tuple(nodes), scope.get()
-        operation.needs = needs_of(operation.input_names, tuple(flags))
-    else:
-        operation.needs = needs_of(operation.input_names, (False,) * len(flags))
     return common or backends.get(), arrays
 
 

@@ -137,7 +137,6 @@ class Function(Node):
     Attributes:
         signature: The shapes of the inputs, checked before forward; empty where any shape will do.
         remedies: Letter of the signature (or "rank") → advice in the error message.
-        needs: Which inputs want a gradient.
         saved: What forward kept, until backward has used it up (`freed`).
         input_shapes: Shapes of the inputs, None for a Python number or an absent input.
 
@@ -162,7 +161,6 @@ class Function(Node):
     variadic: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
 
-    needs: Needs = Needs((), ())
     saved: Saved = Saved()
     freed: bool = False
     input_shapes: tuple[Any, ...] = ()
@@ -183,6 +181,12 @@ class Function(Node):
             cls.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
             cls.input_names = tuple(p.name for p in parameters)
 
+    @property
+    def needs(self) -> Needs:
+        """Which inputs want a gradient."""
+        parents = self.parents or (None,) * len(self.input_shapes)
+        return needs_of(self.input_names, tuple([parent is not None for parent in parents]))
+
     def forward(self, *arrays: Array) -> Any:
         """Arrays in, array out."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
@@ -196,7 +200,7 @@ class Function(Node):
 
     def save(self, **arrays: Array) -> None:
         """Keep arrays for backward, under a name."""
-        if True in self.needs.flags:
+        if self.parents:
             self.saved = Saved(self.saved, **arrays)
 
     def attributes(self) -> dict[str, Any]:

@@ -72,10 +72,11 @@ def alike(values: Sequence[Any], number: bool) -> bool:
     for value in values:
         if isinstance(value, Methods):
             dtype = value._data.dtype
-            if common is None:  # asked first: NumPy holds float64 equal to None
+            if dtype is not common:
+                # None is asked for first: NumPy holds float64 equal to it
+                if dtype.kind != "f" or (common is not None and dtype != common):
+                    return False
                 common = dtype
-            if (dtype is not common and dtype != common) or dtype.kind != "f":
-                return False
         elif not number or type(value) not in _NUMBERS:
             return False
     return common is not None

@@ -28,8 +28,8 @@ class Broadcast(Function):
     def returned(self, *gradients: Array | None) -> tuple[Array | None, ...]:
         """The gradients, each summed to the shape its operand had before broadcasting."""
         returned: list[Array | None] = []
-        for d, shape, need in zip(gradients, self.input_shapes, self.needs.flags):
-            if not need or d is None:
+        for d, shape, parent in zip(gradients, self.input_shapes, self.parents):
+            if d is None or parent is None:
                 returned.append(None)
             else:
                 returned.append(d if d.shape == shape else kernels.unbroadcast(d, shape))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_cnn import kernels
-from tinygrad_cnn.function import Function, Node, needs_of
+from tinygrad_cnn.function import Function, Node
 from tinygrad_cnn.ops.conv import Conv2d
 from tinygrad_cnn.ops.pool import MaxPool
 from tinygrad_cnn.shapes import Shape, sizes_are_strict
@@ -55,13 +55,13 @@ class Row(Function):
 
     def stand_behind(self, scopes: Collection[Any]) -> Function:
         """Make the members, each with its scope, nodes of the graph in the place of the row; returns the last."""
-        parents, needs, shapes = self.parents, self.needs, self.input_shapes
+        parents, shapes = self.parents, self.input_shapes
         members = [kind.__new__(kind) for kind, _ in self.kinds]
         for member, attributes, scope in zip(members, self.found, scopes):
             vars(member).update(attributes)
-            member.parents, member.needs, member.input_shapes = parents, needs, shapes
+            member.parents, member.input_shapes = parents, shapes
             member.dtype, member.scope = self.dtype, scope
-            parents, needs, shapes = (member,), needs_of(("x",), (True,)), (member.shape,)
+            parents, shapes = (member,), (member.shape,)
         last = members.pop()  # no way back to it: a circle would keep all arrays until Python notices
         last.row, self.members = self, members
         return last

@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_cnn import kernels, ops
 from tinygrad_cnn.backends import Backend, is_array, to_numpy
 from tinygrad_cnn.dtypes import is_floating
-from tinygrad_cnn.function import Function, GraphError, Needs, Node, Saved
+from tinygrad_cnn.function import Function, GraphError, Node, Saved
 from tinygrad_cnn.viz.tape import tape_with
 
 BLOCK = 4  # so many outputs are asked one by one; of more it is asked first whether any of them matters
@@ -177,7 +177,7 @@ class Paths:
     def _backward(self, operation: Function, indices: Sequence[int]) -> Callable[[np.ndarray], list[np.ndarray]]:
         """The operation's backward for some inputs, of flat float64 arrays; the operation itself stays as it is."""
         again, backend = copy.copy(operation), self.backends[operation]
-        again.needs = Needs(operation.needs.names, tuple(i in indices for i in range(len(operation.parents))))
+        again.parents = tuple(parent if i in indices else None for i, parent in enumerate(operation.parents))
         with backend.activate():
             floats = {
                 name: array.astype(np.float64) if is_array(array) and is_floating(array.dtype) else array
@@ -193,7 +193,7 @@ class Paths:
                 except (
                     GraphError
                 ):  # a backward of one's own may have no gradient but for inputs that were not asked for
-                    again.needs = operation.needs
+                    again.parents = operation.parents
                     sent = again.gradients(whole)
             sizes = {i: math.prod(parent.shape) for i, parent in enumerate(operation.parents) if parent is not None}
             return [np.zeros(sizes[i]) if sent[i] is None else np.ravel(to_numpy(sent[i])) for i in indices]

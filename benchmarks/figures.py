@@ -34,6 +34,13 @@ def parts(case: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(part for result in case["results"].values() for part in result.get("parts", {})))
 
 
+def stolen(result: Result) -> list[float]:
+    """Of all turns: how many cores' worth of time the host kept."""
+    return [
+        share for case in result["cases"] for found in case["results"].values() for share in found.get("stolen", ())
+    ]
+
+
 def measured(result: Result) -> list[str]:
     """The sides that took part."""
     return [name for name, side in result["sides"].items() if "missing" not in side]

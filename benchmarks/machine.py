@@ -76,11 +76,22 @@ class Others:
         return max(0.0, (now - busy - (_own() - own)) / (time.perf_counter() - began))
 
 
+def stolen() -> float:
+    """Seconds that this machine, a virtual one, wanted to work and its host did not let it; 0 where nobody tells."""
+    return (_seconds() or [0.0] * 8)[7]
+
+
 def _busy() -> float | None:
-    """Seconds all processors have worked, as Linux counts them: user, nice, system, interrupts, stolen."""
+    """Seconds all processors have worked: user, nice, system, interrupts, stolen."""
+    seconds = _seconds()
+    return sum(seconds[:3]) + sum(seconds[5:8]) if seconds else None
+
+
+def _seconds() -> list[float] | None:
+    """What all processors did with their time, as Linux counts it."""
     try:
-        counts = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-        return (sum(counts[:3]) + sum(counts[5:8])) / os.sysconf("SC_CLK_TCK")
+        words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        return [int(word) / os.sysconf("SC_CLK_TCK") for word in words]
     except (OSError, ValueError):
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cifar10, figures, goals, machine, topics
+from benchmarks import cifar10, figures, goals, harness, machine, topics
 from benchmarks.bench_layers import TOPIC as layers
 from benchmarks.bench_memory import TOPIC as memory
 from benchmarks.bench_overhead import TOPIC as overhead
@@ -69,6 +69,10 @@ def turns(result: Result) -> str:
     if result["others"] is not None:
         text += f" Other programs took {result['others']:.1f} cores' worth of time meanwhile"
         text += ", so the figures are rough." if result["others"] > figures.DISTURBED else "."
+    if shares := figures.stolen(result):
+        disturbed = sum(share > harness.STOLEN for share in shares)
+        text += f" A turn in which the machine's host kept the processors for others was repeated; of {len(shares):,} "
+        text += f"turns {disturbed:,} stayed disturbed after {plan['tries']} tries."
     return text
 
 

@@ -45,6 +45,7 @@ A, B = SIDES["ours"], SIDES["pytorch"]
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
     monkeypatch.setattr(harness, "PAUSE", 0)
+    monkeypatch.setattr(machine, "stolen", lambda: 0.0)
 
 
 class Sham:
@@ -124,6 +125,54 @@ def test_a_slow_side_has_one_turn_in_each_process():
     harness.measure(cases("x"), [A, B], Plan(rounds=2, blocks=3, slow=2), Sham(log, {"ours": [1.0], "pytorch": [3.0]}))
     assert log.count("ours block") == 6
     assert log.count("pytorch block") == 2
+
+
+class Host:
+    """Keeps the machine for itself, in seconds, in one turn after the other, each of which takes a second."""
+
+    def __init__(self, monkeypatch, *seconds):
+        self.clock, self.stolen, self.seconds = 0.0, 0.0, list(seconds)
+        monkeypatch.setattr(harness.time, "perf_counter", lambda: self.clock)
+        monkeypatch.setattr(machine, "stolen", lambda: self.stolen)
+
+    def __call__(self, side, patience=0.0):
+        return self
+
+    def ask(self, message):
+        if message["do"] != "block":
+            return {}
+        self.clock += 1.0
+        self.stolen += self.seconds.pop(0)
+        return {"times": {"step": [self.clock]}}
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step", "disturbed"),
+    [
+        ([0.0], 1.0, 0),
+        ([0.3, 0.01], 2.0, 0),  # once more was enough
+        ([0.3, 0.2, 0.4], 2.0, 1),  # the best of three tries, still a bad one
+    ],
+)
+def test_a_turn_that_the_host_disturbed_is_repeated(monkeypatch, seconds, step, disturbed):
+    result, plan = sham_result(), Plan(rounds=1, blocks=1, tries=3, slow=10)
+    host = Host(monkeypatch, *seconds)
+    (case,) = harness.measure(cases("x"), [A], plan, host)
+    found = case["results"]["ours"]
+    assert found["parts"]["step"]["processes"] == [step]
+    assert not host.seconds
+    told = report.turns(result | {"cases": [case], "plan": vars(plan)})
+    assert f"of 1 turns {disturbed} stayed disturbed after 3 tries" in told
+
+
+def test_a_slow_turn_is_not_repeated(monkeypatch):
+    host = Host(monkeypatch, 0.3, 0.0)
+    (case,) = harness.measure(cases("x"), [A], Plan(rounds=1, blocks=1, tries=3, slow=0.5), host)
+    assert case["results"]["ours"]["stolen"] == [0.3]
+    assert len(host.seconds) == 1
 
 
 def test_peers_start_fewer_processes_and_sides_may_be_left_out():
@@ -263,6 +312,13 @@ def test_the_machine_in_a_line():
     assert others is None or others >= 0
 
 
+def test_a_machine_without_a_host_has_nothing_stolen(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    assert machine.stolen() >= 0
+    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "none")
+    assert machine.stolen() == 0
+
+
 @pytest.mark.parametrize(
     ("side", "core", "flags", "use"),
     [
@@ -349,7 +405,7 @@ def test_a_topic_measures_this_package(topic, only, parts):
     assert result["cases"]
     found = set()
     for case in result["cases"]:
-        assert set(case["results"]["ours"]) == {"parts"}, case["results"]["ours"]
+        assert set(case["results"]["ours"]) - {"stolen"} == {"parts"}, case["results"]["ours"]
         for part, figure in case["results"]["ours"]["parts"].items():
             assert figure["median"] >= 0 if part == "peak" else figure["median"] > 0
             found.add(part)

@@ -448,6 +448,10 @@ def test_grad_refuses():
         grad(x.sum(), x, [None, None])
     with pytest.raises(ShapeError, match=r"the gradient has shape \(3,\)"):
         grad(x * 2, x, np.ones(3))
+    with pytest.raises(GraphError, match=r"grad: 0 outputs and 1 inputs; give one or more of each"):
+        grad([], x)
+    with pytest.raises(GraphError, match=r"grad: 1 outputs and 0 inputs"):
+        grad(x.sum(), [])
 
 
 def test_grad_frees_and_retains():

@@ -255,7 +255,7 @@ def steps_back(
             wanted[node] = dy
         keeping = into_leaves and node.retains_grad
         if keeping:
-            alone = sys.getrefcount(dy) == _ALONE  # asked before the call, which holds it, too
+            alone = sys.getrefcount(dy) == ALONE  # asked before the call, which holds it, too
             _keep(node, dy, alone)
         if watcher:
             watcher.arrived(node, dy, keeping)
@@ -340,7 +340,7 @@ def grad(
         One tensor per input.
 
     Raises:
-        GraphError: As `Tensor.backward`, and for an input without a path from the outputs.
+        GraphError: As `Tensor.backward`, for an input without a path from the outputs, and for none of either.
 
     >>> x = Tensor(3.0, requires_grad=True)
     >>> grad(x * x, x)
@@ -348,6 +348,8 @@ def grad(
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not (outputs and inputs):
+        raise GraphError(f"grad: {len(outputs)} outputs and {len(inputs)} inputs; give one or more of each")
     if grad_outputs is None:
         starts: list[Any] = [None] * len(outputs)
     else:
@@ -476,7 +478,7 @@ def _references() -> int:
 
 
 # what Python counts for an array that nobody holds but one local variable
-_ALONE = _references()
+ALONE = _references()
 
 
 def _keep(node: Node, dy: Array, alone: bool) -> None:
@@ -485,7 +487,7 @@ def _keep(node: Node, dy: Array, alone: bool) -> None:
     # two leaves may have been handed the same array, or one that an operation saved
     if isinstance(node, Leaf) and node.grad is None and alone and backend.writable(dy):
         home = owner(dy)
-        own = home is dy or (home.size == dy.size and sys.getrefcount(home) == _ALONE + 1)
+        own = home is dy or (home.size == dy.size and sys.getrefcount(home) == ALONE + 1)
         if own and home.flags.owndata and (dy.flags.c_contiguous or dy.strides == node.strides):
             node.grad = dy
             return

@@ -61,9 +61,7 @@ def way(x: Array, weight: Array, window: Window, groups: int) -> Way | None:
     if window.rank != 2 or len(x) < layout.FEWEST or not (x.size and weight.size) or not blas_ready(x, weight):
         return None
     quickest = _way(window, groups, x.shape[1:], len(weight), x.dtype != np.float32)
-    if isinstance(quickest, ByTiles) or _wish() == "auto":
-        return quickest
-    return ByTiles(window, groups)
+    return quickest if _wish() == "auto" or isinstance(quickest, ByTiles) else ByTiles(window, groups)
 
 
 def _wish() -> str:

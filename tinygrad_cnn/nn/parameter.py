@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
-from tinygrad_cnn.autograd import Tensor
+from tinygrad_cnn.autograd import ALONE, Tensor
+from tinygrad_cnn.kernels.cpu import spares
 
 
 class Parameter(Tensor):
@@ -48,7 +50,9 @@ def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Drop the gradients of all these, or fill them with zeros."""
     for parameter in parameters:
         if set_to_none:
-            parameter.grad = None
+            gradient, parameter.grad = parameter.grad, None
+            if sys.getrefcount(gradient) == ALONE:  # nobody will look at it again
+                spares.leave(parameter.data, gradient)
         elif parameter.grad is not None:
             with parameter.backend.activate():
                 parameter.grad[...] = 0

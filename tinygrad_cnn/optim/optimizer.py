@@ -133,7 +133,8 @@ class Optimizer:
         """Forget all gradients; call it before every backward pass, since gradients add up.
 
         Args:
-            set_to_none: Drop the arrays; otherwise fill them with zeros.
+            set_to_none: Drop the arrays; otherwise fill them with zeros. The memory of those above 32 MB waits for the
+                next gradients of the same parameters; `p.grad = None` gives it back.
         """
         zero_gradients(self.parameters(), set_to_none)
 

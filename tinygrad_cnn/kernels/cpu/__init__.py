@@ -4,7 +4,7 @@ A kernel that cannot take its arguments (float16, mixed formats, …) returns No
 
 - `blocks`: how much work fits into the cache, and when a thread pays
 - `layout`: images with the batch innermost
-- `scratch`: work space that is used again
+- `scratch`: work space that is used again; `spares`: the memory of large gradients, likewise
 - `conv`: which way a convolution goes: `tiles` (their geometry in `grid`), `winograd` or `im2col`
 - `fused`: convolution, ReLU and pooling in one pass
 - `elementwise`: functions of each element, walking along the memory as it lies
@@ -25,6 +25,7 @@ from tinygrad_cnn.kernels.cpu import (
     optimizers,
     pool,
     pool_sums,
+    spares,
     upsample,
 )
 
@@ -40,5 +41,6 @@ __all__ = [
     "optimizers",
     "pool",
     "pool_sums",
+    "spares",
     "upsample",
 ]

@@ -3,6 +3,10 @@
 A layer's input is what the layers before it made of a batch, lying in memory as they left it, and the gradient that
 comes back lies like the output; so no layer is charged with an order of numbers that it never meets. The first layer
 computes no gradient of its input. Layers that are the same but for their name are measured once.
+
+The last column is a bound: what PyTorch takes against our matrix products alone, as if nothing were copied or added
+around them, and no thread waited for another. They are OpenBLAS's work: where the last column is below 1, this package
+can be faster than PyTorch only with other products.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from benchmarks.topics import Topic
 BATCHES = {"LeNet-5 modern": 64, "LeNet-5 caffe": 64, "AlexNet cifar": 64, "AlexNet paper": 16}
 QUICK = ("LeNet-5 modern", "AlexNet cifar")
 OTHERS = "other layers"
+PRODUCTS = ("Conv2d", "Linear")  # layers that multiply matrices
 SLOW: tuple[networks.Layer, ...] = (
     ("depthwise", "Conv2d", {"in_channels": 64, "out_channels": 64, "kernel_size": 3, "padding": 1, "groups": 64}),
     ("batch norm", "BatchNorm2d", {"num_features": 64}),
@@ -100,12 +105,13 @@ def layer_table(result: Result) -> str:
             for part in ("forward", "backward"):
                 found = figures.figures(case, side, part)
                 cells.append(number(1e3 * found[which]) if found else "–")
-        for part in ("forward", "backward", "all"):
-            ratio = figures.times_faster(case, ours, other, part)
-            cells.append(number(ratio) if ratio else "–")
+        ratios = [figures.times_faster(case, ours, other, part) for part in ("forward", "backward", "all")]
+        ratios.append(figures.times_faster(case, "products", other, "all") if case["op"] in PRODUCTS else None)
+        cells += [number(ratio) if ratio else "–" for ratio in ratios]
         lines.append(cells)
     heads = ["layer", "", "x", "ours forward, ms", "backward, ms", "PyTorch forward, ms", "backward, ms"]
-    return table([*heads, "PyTorch ÷ ours, forward", "backward", "both"], lines, left=3) + normalisation(result, ours)
+    heads += ["PyTorch ÷ ours, forward", "backward", "both", "PyTorch ÷ our products alone"]
+    return table(heads, lines, left=3) + normalisation(result, ours)
 
 
 def normalisation(result: Result, ours: str) -> str:
@@ -126,7 +132,7 @@ TOPIC = Topic(
     "Layers",
     __doc__,
     groups,
-    sides=("ours", "ours-avx512", "pytorch"),
+    sides=("ours", "ours-avx512", "products", "pytorch"),
     labels=labels,
     plan=Plan(seconds=0.1, warm=0.1),
     quick=Plan(rounds=1, blocks=1, calls=3, seconds=0.02, longest=0.5, warm=0.02, patience=60),

@@ -31,7 +31,7 @@ try:
         topics,
     )
     from benchmarks.harness import Plan
-    from benchmarks.sides import AVX512_FLAGS, SIDES, Side, of_no_use
+    from benchmarks.sides import AVX512_FLAGS, SIDES, Side, of_no_use, products
     from benchmarks.sides.task import CannotRun, Task
     from benchmarks.tables import number, table
     from benchmarks.worker import Worker
@@ -285,6 +285,40 @@ def test_the_worker_tells_what_cannot_run_from_what_fails(monkeypatch):
     assert worker.answer({"do": "prepare", "case": {}, "seconds": 0}) == {"cannot": "no groups"}
     monkeypatch.setattr(worker.side, "task", raising(RecursionError("too\ndeep")))
     assert worker.answer({"do": "memory", "case": {}, "calls": 1}) == {"failed": "RecursionError: too"}
+
+
+# the products alone
+
+
+def test_products_are_shared_between_threads_and_none_is_lost():
+    draw = np.random.default_rng(0)
+    pairs = [
+        (draw.normal(size=(4, 1, 2, 3)), draw.normal(size=(6, 3, 5))),  # six matrices, each for four others
+        (draw.normal(size=(2, 3)), draw.normal(size=(7, 3, 5))),  # an odd number of matrices
+        (draw.normal(size=(2, 3)), draw.normal(size=(3, 5))),
+        (draw.normal(size=(8, 3)), draw.normal(size=(3, 5))),
+    ]
+    wanted = [left @ right for left, right in pairs]
+    with products.noted() as found:
+        for left, right in pairs:
+            np.matmul(left, right, out=np.empty_like(left @ right))
+    assert len(found) == 4
+    for _, _, out in found:
+        out.fill(np.nan)
+    shared = products.shared(found, 2)
+    assert [len(each) for each in shared] == [3, 3]
+    products.compute(shared)
+    for (_, _, out), right in zip(found, wanted):
+        np.testing.assert_array_equal(out, right)
+
+
+def test_the_products_of_a_layer_are_measured_without_what_is_around_them():
+    (layer,) = [case for case in bench_layers.of_network("LeNet-5 modern") if case["layer"] == "features.conv2"]
+    task = products.task(layer | {"batch": 32, "threads": 2})
+    assert list(task.parts) == ["forward", "backward"]
+    forward, backward = (sum(map(len, part.args[0])) for part in task.parts.values())
+    assert forward >= 1
+    assert backward >= 2  # filters and pixels
 
 
 # memory and machine

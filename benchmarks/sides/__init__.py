@@ -5,6 +5,7 @@
 | `task.py` | `Task`: what a process times; `CannotRun` |
 | `torchlike.py` | networks, layers and loops as PyTorch's users write them; this package takes the same lines |
 | `ours.py`, `pytorch.py` | the names that `torchlike` needs, from either of the two |
+| `products.py` | this package's matrix products alone |
 | `mygrad.py`, `tinygrad.py`, `autograd.py` | the same networks as their own users write them |
 
 Each side's module has `describe()`: versions and threads, and `task(case)`: what to time. It is imported in the side's
@@ -47,6 +48,7 @@ SIDES = {
         OURS,
         Side("ours-avx512", "tinygrad_cnn, SkylakeX kernels", "ours", {"OPENBLAS_CORETYPE": "SkylakeX"}),
         Side("ours-avx2", "tinygrad_cnn, AVX2 kernels", "ours", {"OPENBLAS_CORETYPE": "Haswell"}),
+        Side("products", "tinygrad_cnn, matrix products alone", "products"),
         Side("pytorch", "PyTorch", "pytorch"),
         Side("mygrad", "MyGrad", "mygrad", peer=True),
         Side("tinygrad-jit", "tinygrad, TinyJit", "tinygrad", {"BENCHMARK_JIT": "1"}, peer=True),

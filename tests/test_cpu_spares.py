@@ -79,6 +79,14 @@ def test_a_gradient_somebody_holds_is_left_to_them(hold):
     np.testing.assert_equal(mine, again)
 
 
+def test_a_gradient_that_looks_into_memory_of_others_is_not_kept():
+    layer, optimizer = layer_and_optimizer()
+    mine = np.ones(1500, np.float32)
+    layer.weight.node.grad = mine.reshape(30, 50)
+    optimizer.zero_grad()
+    assert not spares._waiting
+
+
 def test_it_goes_with_the_weights_and_with_grad_none():
     layer, optimizer = layer_and_optimizer()
     step(layer, optimizer, 0)

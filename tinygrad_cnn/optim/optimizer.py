@@ -134,7 +134,7 @@ class Optimizer:
 
         Args:
             set_to_none: Drop the arrays; otherwise fill them with zeros. The memory of those above 32 MB waits for the
-                next gradients of the same parameters; `p.grad = None` gives it back.
+                next gradients of the same parameters; to give it back at once, set `p.grad = None` instead.
         """
         zero_gradients(self.parameters(), set_to_none)
 

@@ -26,7 +26,9 @@ _waiting: dict[int, tuple[weakref.ref[Array], Array]] = {}
 
 def leave(weights: Any, gradient: Any) -> None:
     """Have a gradient that nobody needs any more wait for the next one of these weights, if it is large."""
-    if type(gradient) is np.ndarray and gradient.nbytes >= LARGE and gradient.flags.carray:
+    if type(gradient) is not np.ndarray or gradient.nbytes < LARGE:
+        return
+    if gradient.flags.owndata and gradient.flags.c_contiguous:  # else somebody may hold the memory it looks into
         home = owner(weights)
         key = id(home)
         _waiting[key] = weakref.ref(home, lambda _: _waiting.pop(key, None)), gradient

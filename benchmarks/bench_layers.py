@@ -19,7 +19,7 @@ from benchmarks.tables import number, table
 from benchmarks.topics import Topic
 
 BATCHES = {"LeNet-5 modern": 64, "LeNet-5 caffe": 64, "AlexNet cifar": 64, "AlexNet paper": 16}
-QUICK = ("LeNet-5 modern", "AlexNet cifar")
+QUICK = ("LeNet-5 modern",)
 OTHERS = "other layers"
 PRODUCTS = ("Conv2d", "Linear")  # layers that multiply matrices
 SLOW: tuple[networks.Layer, ...] = (

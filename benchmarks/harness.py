@@ -78,7 +78,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(rounds=2, peer_rounds=1, blocks=2, calls=2, seconds=0.15, longest=1, tries=1, warm=0.1, patience=60)
+QUICK = Plan(rounds=1, peer_rounds=1, blocks=2, calls=2, seconds=0.15, longest=1, tries=1, warm=0.1, patience=60)
 
 
 class Station(Protocol):

@@ -17,6 +17,7 @@ def small_is_large(monkeypatch):
     yield
     gc.collect()
     assert not spares._waiting  # all weights are gone
+    assert not spares._asking
 
 
 def layer_and_optimizer():
@@ -81,8 +82,16 @@ def test_a_gradient_somebody_holds_is_left_to_them(hold):
 
 def test_a_gradient_that_looks_into_memory_of_others_is_not_kept():
     layer, optimizer = layer_and_optimizer()
+    step(layer, optimizer, 0)
     mine = np.ones(1500, np.float32)
     layer.weight.node.grad = mine.reshape(30, 50)
+    optimizer.zero_grad()
+    assert not spares._waiting
+
+
+def test_a_gradient_whose_successor_will_not_ask_for_its_memory_goes():
+    layer, optimizer = layer_and_optimizer()
+    (layer.weight * 2).sum().backward()  # by no linear layer
     optimizer.zero_grad()
     assert not spares._waiting
 

@@ -25,7 +25,6 @@ from tinygrad_cnn.kernels.cpu import (
     optimizers,
     pool,
     pool_sums,
-    spares,
     upsample,
 )
 
@@ -41,6 +40,5 @@ __all__ = [
     "optimizers",
     "pool",
     "pool_sums",
-    "spares",
     "upsample",
 ]

@@ -50,7 +50,7 @@ def linear_backward(dy: Array, x: Array, weight: Array, needs: Any) -> tuple[Arr
     dy_rows, x_rows = dy.reshape(-1, D), x.reshape(-1, F)
     seconds = _seconds(x_rows, weight)
     dx = layout.empty(x_rows.shape, x.dtype, layout.batch_last(x_rows)) if needs.x else None
-    dweight = spares.take(weight, x.dtype) if needs.weight else None
+    dweight = spares.take(weight) if needs.weight else None
 
     def inputs(dx: Array) -> None:
         split(F, lambda _, a, b: np.matmul(dy_rows, weight[:, a:b], out=dx[:, a:b]), seconds)

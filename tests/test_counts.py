@@ -7,9 +7,11 @@ change is worth it, count again and change the bound together with the code.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,7 @@ import pytest
 import tinygrad_cnn as tcnn
 from tinygrad_cnn import models, nn, optim
 from tinygrad_cnn.kernels import threads
+from tinygrad_cnn.kernels.cpu.scratch import scratch
 
 
 @dataclass
@@ -46,6 +49,16 @@ def trained(variant: str, N: int, **options):
     return step
 
 
+@contextlib.contextmanager
+def threads_in_use(n: int) -> Iterator[None]:
+    before = threads.get_num_threads()
+    threads.set_num_threads(n)
+    try:
+        yield
+    finally:
+        threads.set_num_threads(before)
+
+
 @pytest.fixture
 def products(monkeypatch):
     """Counts the matrix products: calls of BLAS, and numbers multiplied."""
@@ -58,11 +71,9 @@ def products(monkeypatch):
             counted.multiplications += result.size * a.shape[-1]
         return result
 
-    before = threads.get_num_threads()
-    threads.set_num_threads(2)
     monkeypatch.setattr(np, "matmul", matmul)
-    yield counted
-    threads.set_num_threads(before)
+    with threads_in_use(2):
+        yield counted
 
 
 # network, batch, options → products, multiplications a sample in millions
@@ -102,6 +113,26 @@ def test_bytes_of_a_training_step(network, megabytes):
     finally:
         tracemalloc.stop()
     assert (peak - held) / 1e6 <= megabytes
+
+
+# network, batch → megabytes of work space that a thread keeps from step to step
+WORK_SPACE = [("modern", 64, 5.2), ("caffe", 256, 105)]
+
+
+@pytest.mark.parametrize(("variant", "N", "megabytes"), WORK_SPACE)
+def test_work_space_of_a_training_step(variant, N, megabytes):
+    """Of a thread that is new: what others computed before is not in it."""
+    kept = []
+
+    def work() -> None:
+        with threads_in_use(1):
+            trained(variant, N)
+        kept.append(sum(map(len, scratch.pieces.values())) / 1e6)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert 0 < kept[0] <= megabytes
 
 
 def test_nothing_stays_behind_after_a_step():

@@ -203,10 +203,12 @@ WINOGRAD: list[Any] = [
 ]
 
 
+@pytest.mark.parametrize("tiles_at_once", [1, 36, 1024])  # a row, some of the rows, all
 @pytest.mark.parametrize("size", WINOGRAD, ids=str)
-def test_winograd_loses_few_digits(size, monkeypatch):
+def test_winograd_loses_few_digits(size, tiles_at_once, monkeypatch):
     monkeypatch.setattr(winograd, "SPACE", 1 << 20)  # several blocks of samples
     monkeypatch.setattr(winograd, "PRODUCT_BYTES", 50_000)
+    monkeypatch.setattr(winograd, "FEWEST_TILES", tiles_at_once)
     x, weight, _, _, window, groups = arrays(size, "float32")
     way = conv.way(x, weight, window, groups)
     assert isinstance(way, winograd.Winograd)

@@ -44,7 +44,7 @@ def times(A: Array, B: Array, out: Array) -> None:
         some = np.s_[:, first:last] if long else np.s_[..., first * STEP : last * STEP]
         right, result = B[some], out[some]
         L = right.shape[-1]
-        pieces = _pieces(M * K, L, FEWEST)
+        pieces = _pieces(SMALL // (M * K), L, FEWEST)
         whole = L - L % pieces
         np.matmul(A[..., None, :, :], _cut(right[..., :whole], pieces), out=_cut(result[..., :whole], pieces))
         if whole < L:
@@ -56,7 +56,7 @@ def times(A: Array, B: Array, out: Array) -> None:
 def sum_of_products(A: Array, B: Array, out: Array) -> None:
     """`out = Σ A·Bᵀ` for (g, …, M, L), (g, …, K, L), summed over all axes between; threads share the first of them."""
     (g, n, *_, M, L), K = A.shape, B.shape[-2]
-    pieces = _pieces(M * K, L, FEWEST_TO_SUM)
+    pieces = _pieces(SMALL // (M * K), L, FEWEST_TO_SUM)
     whole = L - L % pieces
     left, right = _cut(A[..., :whole], pieces), _cut(B[..., :whole], pieces)
     if transposed := K > M and pieces == 1:
@@ -76,12 +76,11 @@ def sum_of_products(A: Array, B: Array, out: Array) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _pieces(numbers: int, L: int, fewest: int) -> int:
-    """In how many pieces to cut L columns, for a matrix of so many numbers; 1 where pieces do not pay.
+def _pieces(length: int, L: int, fewest: int) -> int:
+    """In how many pieces of at most this length to cut L columns; 1 where pieces do not pay.
 
     Such that no column is left over, if that takes only few pieces more.
     """
-    length = SMALL // numbers
     if length < fewest or length >= L:
         return 1
     least = -(-L // length)

@@ -69,6 +69,8 @@ SPACE = 72 << 20
 # of them, how many a thread works on at a time: blocks of channels for the transforms, of filters for the products;
 # longer ones are fewer calls of NumPy, and two threads that make many wait for Python's lock
 TRANSFORM_BYTES, PRODUCT_BYTES = 2_400_000, 4_000_000
+# tiles, of all samples, that go back to pixels at a time: fewer are more calls, more want more memory
+FEWEST_TILES = 1024
 
 
 @functools.cache
@@ -215,13 +217,14 @@ class Winograd:
 
         def work(part: int, first: int, last: int) -> None:
             for k, e, group, inside in self._blocks(first, last, self.a * L, self.K):
-                tiles = scratch("columns", (self.m, self.m, e - k, *grid.counts, n), y.dtype)
-                products_back(self.AT, U[:, :, group, inside], V[:, :, group], tiles)
-                if bias is not None:
-                    np.add(tiles, bias[k:e, None, None, None], out=tiles)
-                if relu:
-                    np.maximum(tiles, full(tiles, 0), out=tiles)
-                grid.put_out(tiles.transpose(CHANNELS_FIRST), y[k:e], 0, grid.counts[0])
+                for top, bottom, some in self._rows(n):
+                    tiles = scratch("columns", (self.m, self.m, e - k, bottom - top, grid.counts[1], n), y.dtype)
+                    products_back(self.AT, U[:, :, group, inside], V[:, :, group, :, some], tiles)
+                    if bias is not None:
+                        np.add(tiles, bias[k:e, None, None, None], out=tiles)
+                    if relu:
+                        np.maximum(tiles, full(tiles, 0), out=tiles)
+                    grid.put_out(tiles.transpose(CHANNELS_FIRST), y[k:e], top, bottom)
 
         split(self.K, work, self._seconds(L))
 
@@ -244,11 +247,12 @@ class Winograd:
 
         def work(part: int, first: int, last: int) -> None:
             for c, e, group, inside in self._blocks(first, last, self.a * L, self.C):
-                columns = scratch("columns", (self.a, self.a, e - c, *grid.counts, n), dx.dtype)
-                products_back(self.B, U[:, :, group, :, inside].swapaxes(2, 3), M[:, :, group], columns)
                 dphases = scratch("phases", (e - c, *grid.steps, *grid.places, n), dx.dtype)
                 dphases.fill(0)
-                grid.scatter(columns.transpose(CHANNELS_FIRST), dphases)
+                for top, bottom, some in self._rows(n):
+                    columns = scratch("columns", (self.a, self.a, e - c, bottom - top, grid.counts[1], n), dx.dtype)
+                    products_back(self.B, U[:, :, group, :, inside].swapaxes(2, 3), M[:, :, group, :, some], columns)
+                    grid.scatter(columns.transpose(CHANNELS_FIRST), dphases[:, :, :, top:])
                 grid.unsorted(dphases, dx[c:e])
 
         split(self.C, work, self._seconds(L))
@@ -268,6 +272,14 @@ class Winograd:
             end = min(first + size, last, (group + 1) * whole)
             yield first, end, group, slice(begin, begin + end - first)
             first = end
+
+    def _rows(self, n: int) -> Iterator[tuple[int, int, slice]]:
+        """Rows of tiles that go back to pixels at a time: from, to, and where among the L tiles of n samples."""
+        tall, wide = self.grid.counts
+        pieces = min(tall, max(1, tall * wide * n // FEWEST_TILES))
+        for i in range(pieces):
+            top, bottom = tall * i // pieces, tall * (i + 1) // pieces
+            yield top, bottom, slice(top * wide * n, bottom * wide * n)
 
     def _seconds(self, L: int) -> float:
         return 2 * self.a**2 * self.C // self.groups * self.K * L / FLOPS

@@ -155,6 +155,22 @@ def test_a_second_backward_over_a_shared_part():
         (y + 1).backward()
 
 
+def test_what_was_not_saved_is_named_with_what_was():
+    class Double(tcnn.Function):
+        def forward(self, x):
+            self.save(factor=2.0)
+            return 2 * x
+
+        def backward(self, dy):
+            return dy * self.saved.facto
+
+    y = tcnn.apply(Double(), leaf(2.0))
+    with pytest.raises(
+        AttributeError, match=r"nothing was saved as 'facto'; saved are \['factor'\]: self.save\(facto=…\)"
+    ):
+        y.backward()
+
+
 def test_operations_that_saved_nothing_may_be_walked_again():
     x = leaf(2.0)
     y = x + 1

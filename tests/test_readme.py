@@ -97,3 +97,13 @@ def test_the_architecture_page_names_every_room():
     package = ROOT / "tinygrad_cnn"
     rooms = {path.name for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert named == rooms - {"__init__.py", "__main__.py"}
+
+
+def test_the_page_for_those_who_come_from_elsewhere_runs(capsys):
+    page = (ROOT / "docs" / "coming_from.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S):
+        exec(block, names)
+    printed = capsys.readouterr().out
+    assert "layer 4 (Linear): linear: weight (10, 1176) wants F=1176 input features, x (8, 1536) has 1536" in printed
+    assert "54,410 parameters" in printed

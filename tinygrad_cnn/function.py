@@ -99,6 +99,10 @@ class Saved(dict[str, Array]):
     """What an operation kept for its backward: `self.saved.mask`."""
 
     def __getattr__(self, name: str) -> Array:
+        if name not in self:
+            raise AttributeError(
+                f"nothing was saved as {name!r}; saved are {list(self)}: self.save({name}=…) in forward"
+            )
         return self[name]
 
     def __setattr__(self, name: str, value: Any) -> None:

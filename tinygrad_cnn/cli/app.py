@@ -13,6 +13,7 @@ from tinygrad_cnn import models
 from tinygrad_cnn.cli import blas, recipes
 from tinygrad_cnn.cli.console import command, complain, prepare, say
 from tinygrad_cnn.cli.exercise import exercise
+from tinygrad_cnn.cli.tutorial import tutorial
 
 MODELS = f"The network: {', '.join(models.list_models())}."
 
@@ -45,6 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(tutorial)
 app.add_typer(exercise)
 
 DataDir = Annotated[

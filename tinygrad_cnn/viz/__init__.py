@@ -10,6 +10,7 @@
 - `animate(layer, x)`: a convolution or pooling at work, forward and backward, as frames, page or GIF (`animation/`).
 - `plot`: figures of networks and their training (needs matplotlib). Some have their numbers beside: `attribution`
   (saliency, Grad-CAM, occlusion) and `receptive` (what a unit sees); `inputs.py` is how they look without touching.
+- `show(picture, alt)`: any of these in a notebook or from a script, with the words that stand for it (`show.py`).
 - `Dashboard`, `TerminalDashboard`: callbacks of `fit` that show training while it runs (`dashboard/`).
 """
 
@@ -21,6 +22,7 @@ from tinygrad_cnn.viz.formulas import Formula, formula
 from tinygrad_cnn.viz.graphs import Graph, View, graph
 from tinygrad_cnn.viz.numbers import Numbers
 from tinygrad_cnn.viz.render import RenderError
+from tinygrad_cnn.viz.show import show
 from tinygrad_cnn.viz.stepping import Step
 from tinygrad_cnn.viz.tape import Event, Record, Tape, record
 from tinygrad_cnn.viz.walk import Arrow, Box
@@ -49,5 +51,6 @@ __all__ = [
     "plot",
     "receptive",
     "record",
+    "show",
     "why",
 ]

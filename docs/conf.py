@@ -1,4 +1,4 @@
-"""The documentation site: sphinx-build -W docs docs/_build/html (needs the `docs` extra; no network, nothing is executed).
+"""The documentation site: sphinx-build -W docs docs/_build/html (the `docs` extra; no network, nothing is executed).
 
 Pages are the Markdown files here, the notebooks of the tutorials as they were made, and a page for each public module,
 written anew at every build (`api/`, `tutorials/`, `project/`).

@@ -13,10 +13,10 @@ CODE = r"(`[^`]*`|^ *>>> .*(?:\n *\S.*)*|(?<=\n\n)    \S.*(?:\n(?:    .*)?)*|^\|
 
 
 def restructured(text: str) -> str:
-    """The text of a docstring, in which Sphinx reads no more than was meant.
+    r"""The text of a docstring, in which Sphinx reads no more than was meant.
 
     >>> print(restructured("Multiplies `x` by w_0, and `y`s by w_1*2."))
-    Multiplies ``x`` by w\\_0, and ``y``\\ s by w\\_1\\*2.
+    Multiplies ``x`` by w\_0, and ``y``\ s by w\_1\*2.
     """
     parts = re.split(CODE, text, flags=re.M)
     for i in range(0, len(parts), 2):
@@ -28,10 +28,14 @@ def restructured(text: str) -> str:
             parts[i] = literal(parts[i])
         elif parts[i].startswith("|"):
             parts[i] = table(parts[i])
-        elif parts[i].startswith("    ") and not parts[i].lstrip().startswith(">>>"):
-            if re.search(r"(^|\n)\S[^\n]*\n\n$", text[: text.index(parts[i])]):  # not further text about an argument
-                parts[i] = block(parts[i])
+        elif parts[i].startswith("    ") and behind_text(parts[i], text):
+            parts[i] = block(parts[i])
     return "".join(parts)
+
+
+def behind_text(code: str, text: str) -> bool:
+    """Whether it is a block of its own: no doctest, and not what goes on saying something about an argument."""
+    return not code.lstrip().startswith(">>>") and bool(re.search(r"(^|\n)\S[^\n]*\n\n$", text[: text.index(code)]))
 
 
 def literal(code: str) -> str:

@@ -100,9 +100,7 @@ class Saved(dict[str, Array]):
 
     def __getattr__(self, name: str) -> Array:
         if name not in self:
-            raise AttributeError(
-                f"nothing was saved as {name!r}; saved are {list(self)}: self.save({name}=…) in forward"
-            )
+            raise AttributeError(f"nothing was saved as {name!r}; saved are {list(self)}; self.save({name}=…) would")
         return self[name]
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -107,3 +107,27 @@ def test_the_page_for_those_who_come_from_elsewhere_runs(capsys):
     printed = capsys.readouterr().out
     assert "layer 4 (Linear): linear: weight (10, 1176) wants F=1176 input features, x (8, 1536) has 1536" in printed
     assert "54,410 parameters" in printed
+
+
+def test_the_comparison_is_what_was_measured():
+    """Each factor of the last column, as the benchmarks' table has it."""
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    names = next(line for line in results.splitlines() if line.startswith("| network |  | B | tinygrad_cnn, ms"))
+    step = next(line for line in results.splitlines() if line.startswith("| LeNet-5 modern | training | 64 |"))
+    measured = dict(zip(*([cell.strip() for cell in line.strip("|").split("|")] for line in (names, step))))
+    shown = {
+        "PyTorch ÷ ours": r"\[PyTorch\].*\| ([\d.]+) times \|",
+        "MyGrad ÷ ours": r"\[MyGrad\].*\| ([\d.]+) times as long \|",
+        "autograd ÷ ours": r"\[autograd\].*\| ([\d.]+) times \|",
+        "tinygrad ÷ ours": r"\[tinygrad\].*\| ([\d.]+) times, with",
+        "tinygrad, TinyJit ÷ ours": r"with TinyJit ([\d.]+) times",
+    }
+    for name, pattern in shown.items():
+        factor = re.search(pattern, README)[1]
+        assert float(f"{float(measured[name]):.2g}") == float(factor), name
+
+
+def test_links_lead_somewhere():
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", README) if "://" not in target]
+    assert len(targets) > 15
+    assert [target for target in targets if not (ROOT / target).exists()] == []

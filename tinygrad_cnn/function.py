@@ -100,7 +100,7 @@ class Saved(dict[str, Array]):
 
     def __getattr__(self, name: str) -> Array:
         if name not in self:
-            raise AttributeError(f"nothing was saved as {name!r}; saved are {list(self)}; self.save({name}=…) would")
+            raise AttributeError(f"nothing was saved as {name!r}, only {list(self)}; in forward: self.save({name}=…)")
         return self[name]
 
     def __setattr__(self, name: str, value: Any) -> None:

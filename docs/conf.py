@@ -45,9 +45,6 @@ autodoc_typehints = "none"
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 
-# the public address of the repository's files; links to them are only names while it is empty
-REPOSITORY = ""
-
 # page → its heading, and the modules that it describes
 API = {
     "tensor": ("Tensors and gradients", ["tinygrad_cnn"]),
@@ -126,7 +123,7 @@ def read_source(app: Any, page: str, content: list[str]) -> None:
             return f"[{text}]({to_root}project/{PROJECT[inside]}.md{anchor})"
         if path.is_relative_to(HERE):
             return f"[{text}]({to_root}{path.relative_to(HERE).as_posix()}{anchor})"
-        return f"[{text}]({REPOSITORY}/{inside})" if REPOSITORY else text
+        return f"[{text}]({notebooks.REPOSITORY}/blob/main/{inside})" if notebooks.REPOSITORY else text
 
     if not page.startswith(("api/", "tutorials/")):
         content[0] = re.sub(r"\[([^\]]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)", link, content[0])

@@ -22,11 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 TUTORIALS = ROOT / "tutorials"
 NOTEBOOKS = TUTORIALS / "notebooks"
 MOST_BYTES = 1_500_000
-# the public address of the repository's notebooks on Colab; there are no links while it is empty
-COLAB = ""
+# the public address, https://github.com/OWNER/NAME; there are no links to it while it is empty
+REPOSITORY = ""
 NOTE = (
-    "[Open in Colab]({address}), where the first cell must be `%pip install tinygrad-cnn[demo]`. What needs a download "
-    "says so; all else runs offline."
+    '[Open in Colab]({address}), and there begin with a cell `%pip install "tinygrad-cnn[demo]"`. What needs a '
+    "download says so; all else runs offline."
 )
 
 
@@ -42,8 +42,10 @@ def notebook(source: Path) -> Any:
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
     }
-    if COLAB:
-        made.cells[0].source += "\n\n" + NOTE.format(address=f"{COLAB}/{source.stem}.ipynb")
+    if REPOSITORY:
+        place = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
+        address = f"{place}/blob/main/tutorials/notebooks/{source.stem}.ipynb"
+        made.cells[0].source += "\n\n" + NOTE.format(address=address)
     for number, cell in enumerate(made.cells):
         cell.id = f"{source.stem[:50]}-{number}".replace("_", "-")
     return made

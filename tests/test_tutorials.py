@@ -42,6 +42,16 @@ def test_a_notebook_is_its_source(source):
     assert found == wanted
 
 
+def test_colab_is_offered_once_there_is_an_address(monkeypatch):
+    assert "colab" not in notebooks.notebook(SOURCES["1"]).cells[0].source
+    monkeypatch.setattr(notebooks, "REPOSITORY", "https://github.com/somebody/tinygrad_cnn")
+    link = (
+        "[Open in Colab](https://colab.research.google.com/github/somebody/tinygrad_cnn"
+        "/blob/main/tutorials/notebooks/01_one_neuron.ipynb)"
+    )
+    assert link in notebooks.notebook(SOURCES["1"]).cells[0].source
+
+
 def test_a_notebook_shows_what_it_computed(source):
     """Every cell ran, none failed, and each picture has words."""
     assert (notebooks.NOTEBOOKS / f"{source.stem}.ipynb").stat().st_size <= notebooks.MOST_BYTES

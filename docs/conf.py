@@ -20,6 +20,7 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 import docstrings  # noqa: E402
 import notebooks  # noqa: E402
 
+from tinygrad_cnn import textbook  # noqa: E402
 from tinygrad_cnn.about import __version__  # noqa: E402
 
 project = "tinygrad_cnn"
@@ -59,6 +60,10 @@ API = {
     "exercises": ("Exercises: exercises", ["tinygrad_cnn.exercises"]),
     "keras": ("Keras' names: keras", ["tinygrad_cnn.keras"]),
     "kernels": ("Kernels: kernels", ["tinygrad_cnn.kernels"]),
+    "textbook": (
+        "Every layer in plain NumPy: textbook",
+        [f"tinygrad_cnn.textbook.{name}" for name in textbook.__all__],
+    ),
 }
 # pages of the repository that the site has, too
 PROJECT = {"benchmarks/RESULTS.md": "results", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}

@@ -102,6 +102,11 @@ def test_windows_that_cannot_be(make, message):
         make()
 
 
+def test_strides_given_apart_from_their_kernels_are_refused():
+    with pytest.raises(ShapeError, match=r"axis \[4, 2\] must be a number; strides stand beside their kernels"):
+        receptive_field([11, 3], [4, 2])
+
+
 def test_receptive_fields():
     assert receptive_field([]) == 1
     assert receptive_field([Window(5), Window(2, 2), Window(5), Window(2, 2)]) == 16  # LeNet-5 up to its pooling

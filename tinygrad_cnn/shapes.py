@@ -350,11 +350,18 @@ def receptive_field(windows: Iterable[Window | int | tuple[int, int]], axis: int
         windows: The stack, the one nearest to the image first: each a `Window`, (kernel, stride), or a kernel size.
         axis: The axis to measure along.
 
+    Raises:
+        ShapeError: If the axis is no number: a stride stands beside its kernel.
+
     >>> receptive_field([3, 3, 3])
     7
     >>> receptive_field([5, (2, 2), 5, (2, 2)])   # LeNet-5: 5, 5 + 1, 6 + 4·2, 14 + 1·2
     16
     """
+    if not isinstance(axis, int):
+        raise ShapeError(
+            f"receptive_field: axis {axis!r} must be a number; strides stand beside their kernels: [(11, 4), (3, 2)]"
+        )
     field, jump = 1, 1
     for item in windows:
         w = item if isinstance(item, Window) else Window(*item) if isinstance(item, tuple) else Window(item)

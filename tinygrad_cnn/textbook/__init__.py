@@ -16,3 +16,7 @@ framework computes with them; these functions are there to be read first. They a
 | `norm.py` | batch normalisation and local response normalisation, forward and backward |
 | `dropout.py` | dropout, forward and backward |
 """
+
+from tinygrad_cnn.textbook import activation, conv, dropout, graph, linear, loss, norm, optimizer, pool
+
+__all__ = ["activation", "conv", "dropout", "graph", "linear", "loss", "norm", "optimizer", "pool"]

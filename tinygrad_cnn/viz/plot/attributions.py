@@ -46,7 +46,8 @@ def saliency(
     """
     pixels, N, y = _first("saliency", model, x, y, limit)
     found = attribution.saliency_map(model, pixels, y)
-    title = title or _title("|∂ score / ∂ pixel|, the largest of all channels", len(pixels), N)
+    several = ", the largest of all channels" if pixels.shape[1] > 1 else ""
+    title = title or _title(f"|∂ score / ∂ pixel|{several}", len(pixels), N)
     return _drawn(pixels, found, classes, title, "|∂s/∂x|, share of the image's largest", None)
 
 

@@ -308,7 +308,7 @@ assert 0.9**22 < 0.1  # what is left of the beginning after 22 steps
 # %%
 x = tcnn.tensor([1.0, 3.0, 5.0, 7.0], requires_grad=True, dtype="float64")
 dy = tcnn.tensor([1.0, 0.0, 0.0, 0.0], dtype="float64")
-with viz.record() as tape:
+with viz.record(params={"x": x}) as tape:
     centred = x - x.mean()
     var = (centred * centred).mean()
     normalised = centred / (var + 4).sqrt()

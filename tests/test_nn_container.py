@@ -154,3 +154,12 @@ def test_same_text_as_pytorch():
         return Net()
 
     assert repr(build(nn)) == repr(build(torch.nn))
+
+
+def test_a_name_is_no_index():
+    model = nn.Sequential({"conv1": nn.Conv2d(1, 2, 3)})
+    with pytest.raises(
+        TypeError, match=r"index 'conv1' must be a whole number or a slice; a layer by its name is model"
+    ):
+        model["conv1"]
+    assert model.get_submodule("conv1") is model.conv1 is model[0]

@@ -14,9 +14,9 @@ from tinygrad_cnn.shapes import (
     broadcast_shapes,
     normalise_dims,
     one_dim,
-    receptive_field,
     window,
 )
+from tinygrad_cnn.sizes import receptive_field
 
 
 def positions(size, kernel, stride, padding, dilation, ceil):

@@ -340,37 +340,6 @@ def bins(size: int, outputs: int) -> list[tuple[int, int]]:
     return [(p * size // outputs, -(-(p + 1) * size // outputs)) for p in range(outputs)]
 
 
-def receptive_field(windows: Iterable[Window | int | tuple[int, int]], axis: int = 0) -> int:
-    """Input pixels one output pixel sees through a stack of windows.
-
-    Formula: `RF_L = RF_{L−1} + (span_L − 1)·∏_{i<L} stride_i`, with `RF_0 = 1`; so `1 + L·(K − 1)` for L kernels of
-    size K with stride 1.
-
-    Args:
-        windows: The stack, the one nearest to the image first: each a `Window`, (kernel, stride), or a kernel size.
-        axis: The axis to measure along.
-
-    Raises:
-        ShapeError: If the axis is no number: a stride stands beside its kernel.
-
-    >>> receptive_field([3, 3, 3])
-    7
-    >>> receptive_field([5, (2, 2), 5, (2, 2)])   # LeNet-5: 5, 5 + 1, 6 + 4·2, 14 + 1·2
-    16
-    """
-    if not isinstance(axis, int):
-        raise ShapeError(
-            f"receptive_field: axis {axis!r} must be a number; strides stand beside their kernels: [(11, 4), (3, 2)]"
-        )
-    field, jump = 1, 1
-    for item in windows:
-        w = item if isinstance(item, Window) else Window(*item) if isinstance(item, tuple) else Window(item)
-        along = axis if w.rank > 1 else 0
-        field += (w.spans[along] - 1) * jump
-        jump *= w.stride[along]
-    return field
-
-
 def padded(shape: Shape, pad: Sequence[int], mode: str = "constant", operation: str = "pad") -> Shape:
     """The shape behind padding: `before + size + behind` on the last axes.
 

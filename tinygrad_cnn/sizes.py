@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from tinygrad_cnn.shapes import Ints, ShapeError, Window, receptive_field, strict_sizes
+from tinygrad_cnn.shapes import Ints, ShapeError, Window, strict_sizes
 
 __all__ = ["output_size", "receptive_field", "same_padding", "strict_sizes"]
 
@@ -55,6 +56,37 @@ def output_size(
         raise ShapeError(f"output_size: size={size!r} must be a positive whole number of pixels, or one for each axis")
     outputs = window.out(*sizes, exact=strict, operation="output_size")
     return (outputs,) if isinstance(size, (tuple, list)) and len(sizes) == 1 else outputs
+
+
+def receptive_field(windows: Iterable[Window | int | tuple[int, int]], axis: int = 0) -> int:
+    """Input pixels one output pixel sees through a stack of windows.
+
+    Formula: `RF_L = RF_{L−1} + (span_L − 1)·∏_{i<L} stride_i`, with `RF_0 = 1`; so `1 + L·(K − 1)` for L kernels of
+    size K with stride 1.
+
+    Args:
+        windows: The stack, the one nearest to the image first: each a `Window`, (kernel, stride), or a kernel size.
+        axis: The axis to measure along.
+
+    Raises:
+        ShapeError: If the axis is no number: a stride stands beside its kernel.
+
+    >>> receptive_field([3, 3, 3])
+    7
+    >>> receptive_field([5, (2, 2), 5, (2, 2)])   # LeNet-5: 5, 5 + 1, 6 + 4·2, 14 + 1·2
+    16
+    """
+    if not isinstance(axis, int):
+        raise ShapeError(
+            f"receptive_field: axis {axis!r} must be a number; strides stand beside their kernels: [(11, 4), (3, 2)]"
+        )
+    field, jump = 1, 1
+    for item in windows:
+        w = item if isinstance(item, Window) else Window(*item) if isinstance(item, tuple) else Window(item)
+        along = axis if w.rank > 1 else 0
+        field += (w.spans[along] - 1) * jump
+        jump *= w.stride[along]
+    return field
 
 
 def same_padding(kernel: Ints, dilation: Ints = 1) -> Any:

@@ -87,7 +87,7 @@ def list_(debug: Debug = False) -> None:
     for column, style in (("number", "bold"), ("title", "bold"), ("about", "")):
         table.add_column(column, style=style, justify="right" if column == "number" else "left")
     for one in tutorials().values():
-        table.add_row(one.number, one.title, one.about)
+        table.add_row(one.number, one.title, one.about.partition(" Runs ")[0])
     console().print(table)
     say()
     say(f"{program()} tutorial open 1    in Jupyter")

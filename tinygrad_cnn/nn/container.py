@@ -20,6 +20,11 @@ class _Numbered(Module):
             return names[operator.index(index)]
         except IndexError:
             raise IndexError(f"{type(self).__name__}: index {index} is out of range; it has {len(self)}") from None
+        except TypeError:
+            raise TypeError(
+                f"{type(self).__name__}: index {index!r} must be a whole number or a slice; "
+                "a layer by its name is model.conv1, or model.get_submodule('conv1')"
+            ) from None
 
     def __len__(self) -> int:
         return len(self._modules)

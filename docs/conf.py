@@ -38,7 +38,7 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"  # drawn by the browser: nothing is loaded from elsewhere
 
 nb_execution_mode = "off"
-myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
@@ -140,7 +140,7 @@ def read_docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines
 
 
 def mathml(text: str, display: str) -> str:
-    """A formula as MathML, with the LaTeX it was written in for those who cannot read that."""
+    """A formula as MathML, which browsers draw by themselves, and screen readers read."""
     from latex2mathml.converter import convert
 
     return convert(text, display=display)

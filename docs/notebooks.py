@@ -55,7 +55,9 @@ def execute(made: Any) -> None:
     """Fills in what the cells show; the words that stand for a picture are kept for the pages, too."""
     from nbclient import NotebookClient
 
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else the kernel warns of frozen modules
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["TINYGRAD_CNN_DATA"] = folder  # what is kept comes from data that need no download
         client = NotebookClient(made, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}})
         client.execute()
     for cell in made.cells:
@@ -71,7 +73,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", nargs="*", help="1, 2, … A, B; all by default")
     wanted = parser.parse_args().which or list(sources())
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     NOTEBOOKS.mkdir(exist_ok=True)
     for name in wanted:
         if name not in sources():

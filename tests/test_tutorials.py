@@ -38,7 +38,6 @@ def test_a_notebook_is_its_source(source):
     """To make it anew: python docs/notebooks.py."""
     wanted = [(cell.cell_type, cell.source) for cell in notebooks.notebook(source).cells]
     found = [(cell["cell_type"], "".join(cell["source"])) for cell in cells(source)]
-    assert [text for kind, text in found if kind == "code"] == [text for kind, text in wanted if kind == "code"]
     assert found == wanted
 
 

@@ -39,7 +39,8 @@ assert z.item() == -0.5
 
 # %% [markdown]
 # `w @ x` is the same sum of products, written shorter. It is called the **dot product**. Every layer of this course,
-# the convolution too, is made of dot products: a 5×5 filter on a colour image is one of 5·5·3 = 75 numbers.
+# the convolution too, is made of dot products: at each place of a colour image, a small window of 5×5 pixels (a
+# *filter*, tutorial 6) takes one of 5·5·3 = 75 numbers.
 
 # %%
 assert (w @ x + b).item() == z.item()
@@ -126,13 +127,14 @@ viz.show(
 
 # %% [markdown]
 # Compare the dashed hills. Sigmoid's is never higher than ¼, tanh's reaches 1. Far from 0 both are almost flat: at
-# $z = 5$ sigmoid lets less than 1 % of a change through. Such a neuron is **saturated**, and with many layers of them
-# nothing of the change is left: ten slopes of ¼ multiply to less than a millionth. ReLU has slope 1 on its whole
-# positive side, which is why networks have used it since AlexNet. Its price is the other side, where the slope is 0.
+# $z = 5$ sigmoid lets less than 1 % of a change through. Such a neuron is **saturated**. Even where sigmoid is
+# steepest, little is left of a change after many layers: ten slopes of ¼ multiply to less than a millionth. ReLU has
+# slope 1 on its whole positive side, one reason why most networks for images have used it since AlexNet (2012,
+# tutorial 14). Its price is the other side, where the slope is 0.
 
 # %%
 at_5 = slopes["sigmoid"][np.isclose(places, 5)].item()
-print(f"slope of sigmoid at 5: {at_5:.4f}; ten times the best one: {0.25**10:.1e}")
+print(f"slope of sigmoid at 5: {at_5:.4f}; the best one, 0.25, to the power of ten: {0.25**10:.1e}")
 assert np.isclose(slopes["sigmoid"].max(), 0.25)
 assert np.isclose(slopes["tanh"].max(), 1)
 assert at_5 < 0.01

@@ -386,8 +386,9 @@ print(np.round(ours.grad, 3))
 # %% [markdown]
 # ## It learns
 #
-# Two moons, 200 points, and a network of two hidden layers with 16 neurons each: 2 → 16 → 16 → 2. The same function
-# trains it with either Tensor, from the same random weights. A step downhill is that of tutorial 2.
+# Two classes of points in the shape of two moons, 200 points in all, and a network with two layers of 16 neurons
+# between its inputs and its outputs (**hidden** layers): 2 → 16 → 16 → 2. The same function trains it with either
+# Tensor, from the same random weights. A step downhill is that of tutorial 2.
 
 # %%
 tcnn.manual_seed(0)
@@ -559,7 +560,7 @@ print(inspect.getsource(autograd.steps_back))
 # What it adds:
 #
 # - `kernels.toposort` has a stack of its own instead of calling itself: mistake 3. `kernels.unbroadcast` is called by
-#   the operations that broadcast. Both are in `tinygrad_cnn/kernels/reference/graph.py`, a screen long.
+#   the operations that broadcast. Both are in `tinygrad_cnn/kernels/reference/graph.py`, a short file.
 # - `gradients` holds the sums on their way, outside the tensors, and `_keep` adds a finished one to `.grad` only
 #   where someone asked for it: at the leaves, which are the tensors that were not computed. So a second way back
 #   begins anew.

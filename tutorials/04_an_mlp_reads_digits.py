@@ -126,8 +126,8 @@ viz.show(
 
 # %% [markdown]
 # Look at the left end of the curve: to be certain *and* wrong costs most. And remember the orange point. A network
-# that knows nothing gives each of ten digits the probability 0.1, and its loss is log 10 ≈ 2.30. Any training should
-# begin near that number. If it stays there, nothing has been learned.
+# that knows nothing gives each of ten digits the probability 0.1, and its loss is log 10 ≈ 2.30. Training on ten
+# classes should begin near that number. If it stays there, nothing has been learned.
 
 # %%
 nothing = F.cross_entropy(tcnn.zeros(1, 10), tcnn.tensor([3]))
@@ -301,8 +301,8 @@ print(f"{parameters:,} parameters")
 assert parameters == (784 * 64 + 64) + (64 * 10 + 10) == 50_890
 
 # %% [markdown]
-# `training.fit` runs the five lines for several epochs, measures on other data after each, and keeps a record. (Read
-# `train_step` in `tinygrad_cnn/training/loop.py`: there they are.)
+# `training.fit` runs the five lines for several epochs, measures on other data after each (`val`, for
+# *validation*), and keeps a record. (Read `train_step` in `tinygrad_cnn/training/loop.py`: there they are.)
 
 # %%
 optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)

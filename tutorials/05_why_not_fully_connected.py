@@ -51,8 +51,8 @@ assert nn.Conv2d(1, 1, kernel_size=10).weight.numel() == 100
 assert nn.Conv2d(1, 100, kernel_size=10).weight.numel() == 10_000
 
 # %% [markdown]
-# Two ideas are at work, and they can be had one at a time. The first layer of LeNet-5, called C1, makes six maps of
-# 28×28 numbers from a 32×32 image with 5×5 windows:
+# Two ideas are at work, and they can be had one at a time. The first layer of LeNet-5 (1998, tutorial 10),
+# called C1, makes six maps of 28×28 numbers from a 32×32 image with 5×5 windows:
 #
 # - **fully connected**, each of the 28·28·6 = 4,704 outputs has 32·32 weights and a bias: 4,821,600 parameters. (The
 #   lecture calls them weights; 4,704 of them are biases.)
@@ -133,7 +133,8 @@ viz.show(
 #
 # From sharing follows a property. If the digit moves, every window finds what another window found before. So the
 # feature map is the same, and moved as far. This is called **equivariance**. Let us check it with numbers, on real
-# digits. To have room for moving, the digits are made smaller, 20×20 in the middle of 28×28, as in MNIST. Black is 0.
+# digits. To have room for moving, the digits are made smaller, 20×20 in the middle of 28×28, as in MNIST, a
+# well-known collection of handwritten digits. Black is 0.
 
 # %%
 digits = data.load("digits")  # scikit-learn's, no download
@@ -177,14 +178,15 @@ viz.show(
 # %% [markdown]
 # The grid lines are at the same places in all four pictures: digit and map move together. And if at the end you only
 # ask for the *largest* number of the map, you ask "was the edge anywhere?", and the answer does not move at all. This
-# is **invariance**. (Both hold as long as nothing meets the edge of the image, and for steps of one pixel; tutorials
-# 7 and 9 come back to it.)
+# is **invariance**. (Both hold as long as nothing meets the edge of the image, and if the filter looks at every
+# place instead of skipping some; tutorials 7 and 9 come back to it.)
 #
 # ## Two networks
 #
 # An MLP as in tutorial 4, and a small convolutional network. It has two convolutions. Between them `MaxPool2d(2)`
-# keeps the largest of each 2×2 numbers, so that the maps are half as wide and high. At the end `AdaptiveMaxPool2d(1)`
-# keeps the largest number of each map, and ten neurons read these 32 numbers.
+# keeps the largest of each 2×2 numbers, so that the maps are half as wide and high. This is called **pooling**
+# (tutorial 9). At the end `AdaptiveMaxPool2d(1)` keeps the largest number of each map, and ten neurons read these 32
+# numbers.
 
 
 # %%
@@ -400,8 +402,8 @@ assert easy.last["val_accuracy"] > 0.85
 # In portraits that are all aligned, with the eyes always at the same place, locality holds but sharing does not; for
 # them the middle one of the three bars, *local*, has been used with success (Taigman and others, below).
 #
-# An assumption that is true saves data. One that is false costs accuracy: with shuffled pixels our CNN was the
-# worst of the networks with a hidden layer.
+# An assumption that is true saves data. One that is false costs accuracy: with shuffled pixels our CNN was
+# worse than the MLP.
 #
 # ## Exercises
 #

@@ -77,8 +77,8 @@ viz.show(
 # Real images have several **channels**: red, green and blue, or the outputs of an earlier layer. A filter then has a
 # slice of weights for each channel, and the sum goes over the slices, too. A **batch** has several images, a layer has
 # several filters, each filter has a bias, and the window may move by more than one pixel a step: by its **stride**.
-# (Padding is the next tutorial's subject; here it is 0.) With all that, this is the definition, from
-# `tinygrad_cnn/textbook/conv.py`:
+# (Padding, a border of zeros put around the image, is the next tutorial's subject; here it is 0 pixels wide.) With all
+# that, this is the definition, from `tinygrad_cnn/textbook/conv.py`:
 
 # %%
 print(inspect.getsource(conv.conv2d_forward))
@@ -293,8 +293,8 @@ assert np.allclose(after[2:, 3:], before[:-2, :-3], atol=1e-6)
 # ## Channels: six filters on a colour image
 #
 # Shrink the photograph to 32×32 pixels with three channels, and let six filters of 5×5×3 look at it. Each makes one
-# **activation map**. There are 32 − 5 + 1 = 28 places along each side, so 3×32×32 becomes 6×28×28; and a batch of 2
-# such images becomes 2×6×28×28.
+# **activation map**, another name for tutorial 5's feature map. There are 32 − 5 + 1 = 28 places along each side, so
+# 3×32×32 becomes 6×28×28; and a batch of 2 such images becomes 2×6×28×28.
 
 # %%
 small = photo[:416, 112:528].reshape(32, 13, 32, 13, 3).mean(axis=(1, 3))  # the mean of each 13×13 pixels

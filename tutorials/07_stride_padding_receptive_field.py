@@ -180,14 +180,14 @@ for (K, P, S), expected in settings.items():
 assert (32 - 3 + 2 * 1) / 2 + 1 == 16.5
 
 # %% [markdown]
-# Strictly, the last one does not fit on 32 pixels: 16.5. The one column that no window reaches is the padding on the
-# right, zeros, so nothing is lost. You see why frameworks round, and why it pays to know when they do.
+# Strictly, the last one does not fit on 32 pixels: 16.5. What no window reaches is one column on the right and one row
+# at the bottom, both of the padding, zeros, so nothing is lost. You see why frameworks round, and why it pays to know
+# when they do.
 #
 # **Why 227?** AlexNet's paper says that its images have 224×224 pixels, and that its first layer has 96 filters of
-# 11×11 with stride 4. But (224 − 11)/4 + 1 = 54.25. A little later the paper counts 290,400 = 96·55·55 outputs of this
-# layer. With 227 pixels that fits: (227 − 11)/4 + 1 = 55. So 224 is a small slip in a great paper, and lectures (and
-# this library) say
-# 227.
+# 11×11 with stride 4. But (224 − 11)/4 + 1 = 54.25. The paper's own drawing has 55×55 outputs for each filter, which
+# makes 290,400 = 96·55·55. With 227 pixels that fits: (227 − 11)/4 + 1 = 55. So 224 is a small slip in a great paper,
+# and lectures (and this library) say 227.
 
 # %%
 for pixels in (224, 227):

@@ -27,9 +27,10 @@ from tinygrad_cnn.textbook import conv as textbook
 draw = np.random.default_rng(0)
 
 # %% [markdown]
-# The letters are those of the earlier tutorials: images x of shape (N, C, H, W), filters of shape (K, C, R, S),
-# outputs y of shape (N, K, P, Q). Here are the loops once more, without their description, from
-# `tinygrad_cnn/textbook/conv.py`:
+# The letters are those of the library's code: images x of shape (N, C, H, W), filters of shape (K, C, R, S), outputs y
+# of shape (N, K, P, Q). So here K is the number of filters, R and S are their height and width, and P and Q those of
+# the output. (In tutorial 7 K was the width of a window, S the stride and P the padding.) Here are the loops of
+# tutorial 6 once more, without their description, from `tinygrad_cnn/textbook/conv.py`:
 
 # %%
 print(inspect.getsource(textbook.conv2d_forward).split('"""')[-1])

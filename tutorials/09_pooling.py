@@ -60,7 +60,7 @@ viz.show(
 # - **The stride is usually the size of the window.** That is what the layer takes if you name none.
 #
 # The output size follows the formula of tutorial 7, (W − F + 2P)/S + 1. AlexNet's windows are 3×3 with stride 2: they
-# **overlap**, by a row or a column of pixels. Three such layers take its images from 55 to 27, to 13, to 6.
+# **overlap**, by a row or a column of pixels. Three such layers take its feature maps from 55 to 27, to 13, to 6.
 
 # %%
 assert list(nn.MaxPool2d(2).parameters()) == []

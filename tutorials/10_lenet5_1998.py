@@ -9,8 +9,8 @@
 #
 # You need tutorials 6 and 7 (convolution, receptive field) and 9 (pooling); tutorial 4 for how a network is trained.
 #
-# The paper is LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition". Its section
-# II.B says in a few pages what follows here. The system that it belongs to read several million cheques a day.
+# The paper is LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition". Its sections
+# II.B and II.C say in a few pages what follows here. The system that it belongs to read several million cheques a day.
 
 # %%
 import inspect
@@ -335,8 +335,8 @@ assert np.allclose(lenet(plane).numpy(), ((f6 - bitmaps) ** 2).sum(axis=1), rtol
 # %% [markdown]
 # Exactly **60,000** parameters, and 340,068 connections, or 340,908 with those of the RBF units. One lecture says
 # 14,000 weights and 187,000 connections. No row of the table and no sum of neighbouring rows comes near them, so
-# trust the table. Its "1980" does not fit either: as a count the nearest is S4's 2,000, and as a year, the paper is
-# of 1998.
+# trust the table. That lecture also has a "1980", which fits nothing either: as a count the nearest is S4's 2,000, and
+# as a year, the paper is of 1998.
 
 # %%
 rows = [row for row in mine.rows if row.connections]
@@ -518,7 +518,7 @@ assert (signs == bitmaps[answer]).sum() > 60
 # ## Further reading
 #
 # - Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998), "Gradient-based learning applied to document recognition":
-#   section II.B is this page.
+#   sections II.B (the network) and II.C (the loss) are this page.
 # - Y. LeCun, B. Boser, J. Denker and others (1989), "Backpropagation applied to handwritten zip code recognition":
 #   the ancestor.
 # - Y. LeCun, L. Bottou, G. Orr and K.-R. Müller (1998), "Efficient BackProp": why means of 0, and why this tanh.

@@ -37,9 +37,9 @@ print(table.to_text(columns=["layer", "output", "weights", "parameters", "field"
 assert table.parameters == 61_706
 
 # %% [markdown]
-# Two other networks are shown in its place. What one lecture calls LeNet-5 is Caffe's, with 20 and 50 filters, 500
-# hidden units and **1,256,080** parameters, twenty times as many. Another lecture has that of Nielsen's book: a
-# single convolution, and sigmoid.
+# Two other networks are shown in its place. What one lecture calls LeNet-5 has the sizes of Caffe's example, 20 and 50
+# filters and 500 hidden units, but pads its images (Caffe's does not), and so has **1,256,080** parameters, twenty
+# times as many. Another lecture has that of Nielsen's book: a single convolution, and sigmoid.
 
 # %%
 for variant in ("1998", "modern", "caffe", "nielsen"):
@@ -268,9 +268,10 @@ viz.show(
 #
 # - **Falls, but like a glacier**: too small. The curve is still going straight down when you stop. Three to ten times
 #   more.
-# - **Jumps up, then stays near log 10**: too large. The first steps threw the weights so far that the ReLUs are off.
-#   An off ReLU has slope 0, so no gradient comes through, and nothing can bring it back. It is **dead**. The printed
-#   shares say so. (Or the loss becomes NaN; `train_step` then stops with a message.)
+# - **Jumps up, then stays near log 10**: too large. The first steps threw the weights so far that many ReLUs are off
+#   for *every* image. An off ReLU has slope 0, so no gradient comes through from any image, and its weights stay as
+#   they are. It is **dead**. The printed shares say so. (Or the loss becomes NaN; `train_step` then stops with a
+#   message.)
 # - **Falls fast, then flattens and jitters**: right. The jitter is the difference between one batch of 32 and the
 #   next.
 #
@@ -485,7 +486,10 @@ print(*(f"{name} {value.shape}" for name, value in again.state_dict().items()), 
 # leaves a folder with weights and pictures; the second takes any picture of one digit, from a paint program or a
 # photograph:
 #
-# ```sh tcnn train lenet5 tcnn predict my_digit.png ```
+# ```sh
+# tcnn train lenet5
+# tcnn predict my_digit.png
+# ```
 #
 # The picture must become what the network has learned from: one digit that fills the image, light on dark, with the
 # same mean and standard deviation. `tinygrad_cnn/cli/images.py` does that. Here is the same in short, with digits the

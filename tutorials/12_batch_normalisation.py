@@ -63,7 +63,7 @@ viz.show(
 
 # %% [markdown]
 # Read each row from left to right. With small weights the numbers shrink until nothing is left of the input. With large
-# ones nearly every neuron is saturated: it says −1 or 1 and has almost no slope. Only the middle row still carries
+# ones most neurons are saturated: they say −1 or 1 and have almost no slope. Only the middle row still carries
 # something.
 #
 # It is worse for learning, because gradients go back through the same layers. Send a random gradient of typical size 1
@@ -85,7 +85,8 @@ assert 0.05 < typical(tanh["medium"][0].grad) < 5
 assert typical(tanh["large"][0].grad) > 100
 
 # %% [markdown]
-# One gradient vanishes, one explodes.
+# One gradient vanishes, one explodes. (Explodes, although most neurons with large weights have almost no slope? Some
+# still have one, and the large weights multiply what these hand back, layer after layer.)
 #
 # ## First weights that fit
 #
@@ -279,7 +280,7 @@ assert 0.9**22 < 0.1  # what is left of the beginning after 22 steps
 # %% [markdown]
 # Look at the beginning of the orange lines: it takes about 22 steps until less than a tenth of the first value is left.
 # A network that is evaluated after very few steps is judged by averages that are not true yet. And **forgetting
-# `model.eval()`** is the most frequent mistake with this layer.
+# `model.eval()`** is a frequent mistake with this layer.
 #
 # ## Backward by hand
 #

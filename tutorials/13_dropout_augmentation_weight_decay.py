@@ -36,6 +36,7 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#888888"
 # %%
 digits = data.load("digits")
 rest, held_out = digits.hold_out(0.5)
+assert len(held_out) == 719
 chosen = np.random.default_rng(0).permutation(len(rest))[:200]
 few = data.Subset(rest, chosen)
 validation = data.DataLoader(held_out, batch_size=len(held_out))

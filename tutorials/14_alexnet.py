@@ -232,8 +232,8 @@ assert saved == lecture.parameters - paper.parameters == 1_413_120
 # sum is 100 + 10,000 + 100 = 10,200, so $b = 100/(2 + 1.02)^{3/4} = 43.65$. Its neighbour, 10, has the same sum (beyond
 # the first channel there is nothing) and becomes 4.37. Without the strong one it would have become 5.90.
 #
-# `F.local_response_norm` is PyTorch's, and PyTorch divides $\alpha$ by the number of channels. The paper does not. So
-# the paper's numbers are `size=5, alpha=5e-4` here.
+# `F.local_response_norm` is PyTorch's, and PyTorch divides $\alpha$ by `size`, the number of channels in the sum, here
+# 5. The paper does not. So the paper's numbers are `size=5, alpha=5e-4` here.
 
 # %%
 a = tcnn.tensor([0.0, 10.0, 100.0, 10.0, 0.0]).reshape(1, 5, 1, 1)  # one image, five channels, one pixel
@@ -274,7 +274,8 @@ assert after.min() < after[0]
 
 # %% [markdown]
 # In the left picture look at the channels beside 7: they began with 30 like most others and end lowest. The paper took
-# the idea from nerve cells, which inhibit their neighbours, and found 1.4 points less top-1 error. It needs activations
+# the idea from nerve cells, which inhibit their neighbours, and found 1.4 points less top-1 error
+# (an answer counts as wrong if the highest score is not the true class's). It needs activations
 # of some size. With pixels of mean 0 and standard deviation 1 the sums are small beside $k = 2$, and the layer does
 # little more than divide by $2^{3/4}$. VGG's authors found no gain from it; batch normalisation (tutorial 12) has taken
 # its place.
@@ -412,8 +413,8 @@ viz.show(
 
 # %% [markdown]
 # The authors chose ReLU for its speed. On CIFAR-10 a network of four layers with ReLU reached 25 % training error six
-# times as fast as the same one with tanh (the paper's figure 1). **This short run does not show that**: both learn in a
-# few hundred steps, and tanh may even start faster. (For CIFAR-10 so few images and steps are only a beginning;
+# times as fast as the same one with tanh (the paper's figure 1). **This short run does not show that**: both learn in
+# under two hundred steps, and tanh may even start faster. (For CIFAR-10 so few images and steps are only a beginning;
 # guessing is right one time in ten.) What tanh does have is its flat ends. Below, the first layer's sums are made 1, 3
 # and 10 times as large, about as images of more contrast would make them, and the places are counted where tanh passes
 # on less than a tenth of a change. Where a ReLU is active, its slope is 1, however large the sum; scaling does not move
@@ -453,7 +454,7 @@ viz.show(
 )
 
 # %% [markdown]
-# The filters still are mostly the noise they began with; a few hundred steps do not go so far. Look at the second
+# The filters still are mostly the noise they began with; so few steps do not go far. Look at the second
 # picture: what was added is small but smooth, and in some filters one side went up and the other down. That is how a
 # detector of edges begins. In the paper's figure 3, after 90 walks through ImageNet, there are clear stripes in all
 # directions, and blobs of opposing colours. On one GPU most filters were grey, on the other most coloured.

@@ -145,8 +145,8 @@ assert 7 * 7 * 512 == 25_088
 # %% [markdown]
 # One layer, the first fully connected one, has 74 % of all parameters, since it looks at 7·7·512 = 25,088 numbers at
 # once. The convolutions do 99 % of the work. Look at the right picture: 1,850 comes again and again. Where a pooling
-# quarters the places and the channels double, in and out, the work stays the same, $\tfrac14\cdot2\cdot2 = 1$. That is
-# why VGG doubles.
+# quarters the places and the channels double, in and out, the work stays the same, $\tfrac14\cdot2\cdot2 = 1$. In the
+# last block the channels stay at 512, and its layers do a quarter of that.
 #
 # ## A 1×1 convolution is a linear layer for each pixel
 #

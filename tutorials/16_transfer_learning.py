@@ -84,7 +84,8 @@ assert accuracy(teacher, old_test) > (0.5 if photographs else 0.95)
 # ## A new last layer
 #
 # A network has two parts. All layers but the last turn an image into a list of numbers, its **features**: in LeNet-5
-# `classifier.fc2` gives 84 of them. The last layer, the **head**, is a linear classifier of these numbers. Its outputs
+# `classifier.fc2` gives 84 of them. The last layer, the **head**, is a linear classifier of these numbers, after a
+# ReLU. Its outputs
 # are the old classes, so it is of no use for the new ones. `replace_head` puts an untrained layer in its place.
 #
 # `freeze` then keeps all else as it is: a frozen parameter gets no gradient, and the optimizer passes over it. This is
@@ -266,7 +267,8 @@ else:
 #
 # Another way to use features, without any learning: two images are alike if their features point in the same direction.
 # As a distance we take one minus the cosine of the angle between the two lists of numbers. The AlexNet paper shows such
-# a picture (its figure 4): beside a photograph the six that are nearest in the last hidden layer. There, neighbours
+# a picture (its figure 4, by Euclidean distance):
+# beside a photograph the six that are nearest in the last hidden layer. There, neighbours
 # show the same thing from other sides, while their pixels have little in common.
 #
 # Here are four test images of the **new** task, each with its neighbours among 500 images of the same five classes,

@@ -56,8 +56,8 @@ assert loss.item() < np.log(10)  # less than guessing costs
 #
 # A GPU is told what to do and goes on by itself, while Python runs ahead. Stop the clock too early, and you have
 # measured how fast Python can give orders. What waits for the result is anything that needs its numbers:
-# `loss.item()`, `.numpy()`, `print`. So: a few steps to warm up (memory is set up in the first ones), then many steps,
-# then one `loss.item()`, and only then the clock.
+# `loss.item()`, `.numpy()`, `print`. So: a few steps to warm up (memory is set up in the first ones), then for
+# each step: read the clock, do the step, ask for `loss.item()`, and only then read the clock again.
 
 
 # %%
@@ -87,7 +87,8 @@ for batch, time_taken in zip(batches, seconds):
 
 # %% [markdown]
 # A step with one image is not 1,024 times as fast as one with 1,024. There is a part that every step costs, however
-# small: Python's orders, and on a GPU the start of each kernel, some millionths of a second each, some hundred times a
+# small: Python's orders, and on a GPU the start of each **kernel** (a small program that the GPU runs;
+# not a filter), some millionths of a second each, some hundred times a
 # step. And there is a part for each image. The simplest model has just these two:
 #
 # $$\text{time of a step} = \text{overhead} + \text{images} \times \text{time of an image}$$
@@ -125,10 +126,11 @@ viz.show(
 
 # %% [markdown]
 # Left of the bend the program is **bound by launches** (on a processor: by Python): the device waits for orders, and a
-# faster one would change nothing. Right of it, it is **bound by computing**, and here a GPU with a hundred times the
-# arithmetic pays. LeNet-5 with its 416,520 multiply-adds an image lies mostly on the left; AlexNet, with 1,700 times
-# as many, lies on the right from a few images on. This is why a GPU can be slower than a processor for a small
-# network, and why it is no contest for a large one.
+# faster one would change nothing. Right of it, it is **bound by the device**, by its arithmetic or its memory, and
+# here a faster one pays. Where the bend lies is the number of images printed above. On a faster device each image takes
+# less time, so the bend lies at larger batches. An image takes LeNet-5 416,520 multiply-adds and AlexNet 1,700 times
+# as many, so AlexNet's bend lies at far smaller ones. This is why a GPU can be slower than a processor for a small
+# network, and much faster for a large one.
 
 # %%
 lenet = tables.summary(models.LeNet5()).multiply_adds

@@ -364,7 +364,7 @@ print(refused(kernels.get, "relu_foward").partition(" (all")[0])
 #
 # ## A fast version, and its test
 #
-# How would `Swish` become fast? Written as a formula it makes a new array for each of its five steps, and on large
+# How would `Swish` become fast? Written as a formula it has six steps, several of which make a new array, and on large
 # arrays most of the time goes into memory. A version with `out=` makes one array and works in it.
 
 

@@ -11,6 +11,9 @@ import re
 # between backticks; in a doctest; indented behind an empty line; rows of a table
 CODE = r"(`[^`]*`|^ *>>> .*(?:\n *\S.*)*|(?<=\n\n)    \S.*(?:\n(?:    .*)?)*|^\|.*\|(?:\n\|.*\|)+)"
 
+# what a function returns: a line for each result, and those that go on are indented further
+RESULTS = r"^Returns:\n(?:    .*\n?)+"
+
 
 def restructured(text: str) -> str:
     r"""The text of a docstring, in which Sphinx reads no more than was meant.
@@ -18,6 +21,7 @@ def restructured(text: str) -> str:
     >>> print(restructured("Multiplies `x` by w_0, and `y`s by w_1*2."))
     Multiplies ``x`` by w\_0, and ``y``\ s by w\_1\*2.
     """
+    text = re.sub(RESULTS, lambda found: re.sub(r"^ +", "    ", found[0], flags=re.M), text, flags=re.M)
     parts = re.split(CODE, text, flags=re.M)
     for i in range(0, len(parts), 2):
         parts[i] = re.sub(r"([*|_\\])", r"\\\1", parts[i])

@@ -33,6 +33,11 @@ def test_what_goes_on_saying_something_about_an_argument_is_no_block():
     assert docstrings.restructured(text) == text
 
 
+def test_results_are_one_paragraph():
+    text = "Returns:\n    y, an image; index, the place\n        of the largest.\n\nSource: somebody"
+    assert docstrings.restructured(text) == text.replace("        of", "    of")
+
+
 def test_tables():
     table = docstrings.restructured("| file | what |\n|---|---|\n| `a_b.py` | one*two |\n")
     assert table.splitlines() == [

@@ -11,7 +11,7 @@ import typer
 
 from tinygrad_cnn import models
 from tinygrad_cnn.cli import blas, recipes
-from tinygrad_cnn.cli.console import command, complain, prepare, say
+from tinygrad_cnn.cli.console import Debug, command, complain, prepare, say
 from tinygrad_cnn.cli.exercise import exercise
 from tinygrad_cnn.cli.tutorial import tutorial
 
@@ -58,7 +58,6 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
 Variant = Annotated[
     str | None,
     typer.Option(

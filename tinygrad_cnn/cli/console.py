@@ -17,13 +17,15 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+# the option of every command, for which `command` below answers
+Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
 
 # What our messages use beyond ASCII, for terminals and pipes that cannot show it (Windows code pages, LANG=C).
 PLAIN = {
@@ -114,6 +116,15 @@ def chosen(what: str, name: str, allowed: Sequence[str]) -> str:
     near = difflib.get_close_matches(key(name), keys, n=1, cutoff=0.5)
     meant = f"did you mean {keys[near[0]]}? Choose" if near else "choose"
     wrong(f"{what}: there is no {name!r}; {meant} one of: {', '.join(allowed)}")
+
+
+def one_by_one(names: Sequence[str]) -> list[str]:
+    """Names that may stand in one word, with commas between.
+
+    >>> one_by_one(["relu, 12", "adam"])
+    ['relu', '12', 'adam']
+    """
+    return [name.strip() for word in names for name in word.split(",") if name.strip()]
 
 
 def many(number: int, thing: str) -> str:

@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from tinygrad_cnn.about import install
-from tinygrad_cnn.cli.console import command, console, fail, many, program, quoted, say, stop, writing, wrong
+from tinygrad_cnn.cli.console import (
+    Debug,
+    command,
+    console,
+    fail,
+    many,
+    one_by_one,
+    program,
+    quoted,
+    say,
+    stop,
+    writing,
+    wrong,
+)
 
 tutorial = typer.Typer(
     name="tutorial",
@@ -28,7 +41,6 @@ FOLDER = Path("tutorials")
 # programs that show notebooks, as modules, the better one first
 VIEWERS = ("jupyterlab", "notebook")
 
-Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
 Folder = Annotated[Path, typer.Argument(help="Where the files go.", metavar="DIR")]
 
 
@@ -119,8 +131,7 @@ def copy(
 
     What you have changed there is kept.
     """
-    names = [name for word in only or [] for name in word.split(",") if name.strip()]
-    wanted = chosen(names) if names else list(tutorials().values())
+    wanted = chosen(one_by_one(only or [])) or list(tutorials().values())
     kept = copied(wanted, folder, scripts, force)
     say(f"Copied {many(len(wanted) - len(kept), 'tutorial')} into {folder}/")
     for path in kept:

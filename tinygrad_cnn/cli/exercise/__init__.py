@@ -2,7 +2,7 @@
 
 | file | what it holds |
 |---|---|
-| `base.py` | the group of commands, and what several of them need |
+| `base.py` | the group of commands |
 | `student.py` | `init`, `list`, `watch`, `check`, `hint`, `explain`, `reset`, `solution`, `submit` |
 | `solving.py` | what these do |
 | `mine.py` | `train` |

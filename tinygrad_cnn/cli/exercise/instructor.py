@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tinygrad_cnn.cli.console import command
+from tinygrad_cnn.cli.console import Debug, command
 from tinygrad_cnn.cli.exercise.base import exercise
 
 FOR = "For instructors"
 
-Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
 Folder = Annotated[
     Path,
     typer.Argument(

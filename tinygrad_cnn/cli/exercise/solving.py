@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinygrad_cnn.cli.console import console, fail, many, program, quoted, say, stop, writing, wrong
-from tinygrad_cnn.cli.exercise.base import one_by_one
+from tinygrad_cnn.cli.console import console, fail, many, one_by_one, program, quoted, say, stop, writing, wrong
 from tinygrad_cnn.exercises import report, submission, watching
 from tinygrad_cnn.exercises.progress import NAME
 from tinygrad_cnn.exercises.report import points

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tinygrad_cnn.cli.console import command
+from tinygrad_cnn.cli.console import Debug, command
 from tinygrad_cnn.cli.exercise.base import exercise
 
-Debug = Annotated[bool, typer.Option("--debug", help="On an error show where in the program it happened.")]
 Name = Annotated[
     str | None,
     typer.Argument(

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tinygrad_cnn.cli.console import chosen, console, fail, many, program, quoted, say, writing, wrong
-from tinygrad_cnn.cli.exercise.base import one_by_one
+from tinygrad_cnn.cli.console import chosen, console, fail, many, one_by_one, program, quoted, say, writing, wrong
 from tinygrad_cnn.exercises.catalogue import SEED, Catalogue
 from tinygrad_cnn.exercises.grading import feedback, gradescope, junit, overview, records, submissions, table
 from tinygrad_cnn.exercises.grading.grades import Grade, Grading, default_jobs, plain, read_points

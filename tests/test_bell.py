@@ -3,7 +3,6 @@
 import threading
 import time
 
-import numpy as np
 import pytest
 
 from tests.test_threads import WORTH_IT, FakeLibrary, pool_with
@@ -30,19 +29,16 @@ def test_a_bell_that_rings_ends_the_waiting():
 
 def test_it_is_heard_while_others_run_python(monkeypatch):
     """A listening thread has let go of Python's lock, and hears what another one does meanwhile."""
-    monkeypatch.setattr(bell, "LOOKS", 4_000_000_000)  # seconds
+    monkeypatch.setattr(bell, "LOOKS", 1_000_000_000_000)  # many minutes
     one, heard = Bell(), threading.Event()
     thread = threading.Thread(target=lambda: (one.listen(), heard.set()), daemon=True)
     thread.start()
-    in_vain = seconds(lambda: np.logical_or.reduce(np.broadcast_to(np.zeros(1, bool), 40_000_000))) * 100
     one.look()  # it says when it begins
     assert one._results[0]
     assert not heard.is_set()
-    start = time.perf_counter()
     one.ring()
-    assert heard.wait(in_vain)
-    assert time.perf_counter() - start < in_vain / 4
-    thread.join(10)
+    assert heard.wait(60)
+    thread.join(60)
 
 
 def test_looking_ends_when_the_thread_listens_again():

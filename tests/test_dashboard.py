@@ -542,7 +542,7 @@ def server(listening):
 
 
 def ask(server, path="/", method="GET", body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     connection.putrequest(method, path, skip_host=True)
     names = {"Host": f"127.0.0.1:{server.server_port}", **{k.replace("_", "-"): v for k, v in headers.items()}}
     if body is not None:
@@ -715,7 +715,7 @@ def fetch(url, data=None, token=None):
     from urllib.request import Request
 
     request = Request(url, data, {"X-Token": token} if token else {})
-    with build_opener(ProxyHandler({})).open(request, timeout=5) as answer:
+    with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -741,7 +741,7 @@ def test_pause_resume_look_and_stop(capsys):
         return fetch(f"{url}control", json.dumps(command).encode(), token)
 
     def until(condition):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not condition(state()):
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -823,7 +823,7 @@ def test_the_browser_is_opened_when_asked_for(monkeypatch):
     monkeypatch.setattr(webbrowser, "open", lambda url: url.startswith("http://127.0.0.1:") and opened.set())
     dashboard = viz.Dashboard(open_browser=True)
     dashboard.start()
-    assert opened.wait(5)
+    assert opened.wait(60)
     dashboard.close()
     dashboard.close()  # twice is fine
 

@@ -1,7 +1,5 @@
 """The hostile and broken submissions of test_exercise_sandbox.py once more, as a class that is graded: no points."""
 
-import time
-
 import pytest
 import test_exercise_sandbox as hostile
 
@@ -11,7 +9,6 @@ from tinygrad_cnn.exercises.sandbox import Limits
 
 pytestmark = [pytest.mark.slow, hostile.pytestmark]
 RELU = Catalogue()["relu"]
-SECONDS = 1.0
 NAMES = {
     "def f(x)": "def relu_forward(x)",
     "def g(x)": "def relu_backward(dy, x)",
@@ -27,16 +24,14 @@ def as_relu(source):
 
 
 @pytest.mark.parametrize("name", hostile.SUBMISSIONS)
-def test_no_undeserved_points_and_a_verdict_in_time(tmp_path, name):
+def test_no_undeserved_points(tmp_path, name):
     told = hostile.SUBMISSIONS[name]
     source = hostile.written(told)
     if isinstance(source, str):
         source = source.replace("HOME", str(tmp_path)).replace("LIBRARY", hostile.LIBRARY)
     file = tmp_path / RELU.file
     file.write_bytes(as_relu(source))
-    started = time.monotonic()
-    verdict = check(RELU, file, Limits(seconds=SECONDS, **told.get("limits", {})))
-    assert time.monotonic() - started < SECONDS + 2
+    verdict = check(RELU, file, Limits(**hostile.limits(told)))
     forward, backward = verdict.parts
     assert forward.points == 0  # none of them computes it
     assert forward.finding.says.endswith((".", "?"))

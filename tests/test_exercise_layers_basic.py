@@ -125,7 +125,9 @@ def test_sgd_and_adam(rng):
 # ---- wrong versions and cases
 
 
+@functools.cache
 def cases(id, name, seed=SEED):
+    """Nobody changes them: what is called gets copies."""
     return [case for case in ALL[id].cases(seed) if case.function == name]
 
 

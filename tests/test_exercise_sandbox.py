@@ -3,7 +3,6 @@
 import os
 import tempfile
 import textwrap
-import time
 import tomllib
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tinygrad_cnn.exercises.sandbox import Call, Limits, parent, run, system, wi
 pytestmark = pytest.mark.skipif(not system.LINUX, reason="what is left behind is looked for in /proc")
 
 LIBRARY = str(Path(tinygrad_cnn.__file__).parent)
-SECONDS = 1.0
+SECONDS = 60.0  # for what ends by itself, on a machine of any speed
 X = np.arange(3.0)
 G = "\n\ndef g(x):\n    return x + 1\n"  # a second function, right, and below all else
 EASY = "def f(x):\n    return 2 * x\n" + G
@@ -38,6 +37,11 @@ def wanted(told):
     """What is to come of it: f's outcome and g's."""
     usual = ("", "") if "file" in told or told.get("lost") else ("other", "right")
     return told.get("f", usual[0]), told.get("g", usual[1])
+
+
+def limits(told):
+    """What it may use: half a second if only the limit ends it."""
+    return {"seconds": 0.5 if told.get("kind") == "timeout" else SECONDS} | told.get("limits", {})
 
 
 SUBMISSIONS = {
@@ -86,9 +90,7 @@ def students_home(tmp_path, monkeypatch):
 def check(path, allow=(), calls=("f", "g"), seconds=SECONDS, **limits):
     """The report, and for each call "right", "other", the exception's type, or ""."""
     right = {"f": 2 * X, "g": X + 1}
-    started = time.monotonic()
     report = run(path, ["f", "g"], [Call(name, wire.write((X,))) for name in calls], Limits(seconds, **limits), allow)
-    assert time.monotonic() - started < seconds + 2
     assert len(report.outcomes) == len(calls)
     told = []
     for name, outcome in zip(calls, report.outcomes):
@@ -113,7 +115,7 @@ def test_a_submission_ends_with_a_sentence_and_leaves_nothing_behind(name, home)
     if isinstance(source, str):
         source = source.replace("HOME", str(home)).replace("LIBRARY", LIBRARY).encode()
     path.write_bytes(source)
-    report, outcomes = check(path, **({"seconds": 0.5} if name.startswith("hanging") else {}), **told.get("limits", {}))
+    report, outcomes = check(path, **limits(told))
     problem = report.problem
     assert among(problem.kind if problem else "", told.get("kind", "")), problem
     for outcome, expected in zip(outcomes, wanted(told)):
@@ -129,7 +131,9 @@ def test_a_submission_ends_with_a_sentence_and_leaves_nothing_behind(name, home)
     assert len(report.printed) <= Limits().output
     assert path.read_bytes() == source
 
-    path.write_text(EASY)  # the next one
-    report, outcomes = check(path)
+
+def test_after_all_of_them_a_right_one_is_right(home):
+    (home / "conv.py").write_text(EASY)
+    report, outcomes = check(home / "conv.py")
     assert report.problem is None
     assert outcomes == ["right", "right"]

@@ -3,6 +3,7 @@
 import builtins
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from test_exercise_sandbox import EASY, SUBMISSIONS, G, X, check, students_home  # noqa: F401  # a fixture
+from test_exercise_sandbox import EASY, SECONDS, SUBMISSIONS, G, X, check, students_home  # noqa: F401  # a fixture
 
 from tinygrad_cnn.exercises.sandbox import Call, Limits, guard, look, parent, run, student, system, wire, words
 
@@ -51,9 +53,9 @@ def replaced(home, name, find, replace):
     return others(home, text.replace(find, replace), name)
 
 
-def reported(path, seconds=0.5, **limits):
+def reported(path, **limits):
     path.write_text(EASY)
-    return check(path, seconds=seconds, **limits)
+    return check(path, **limits)
 
 
 # ---- nothing is left
@@ -73,7 +75,7 @@ def test_the_keeper_ends_whatever_has_left_its_session_and_its_parent(ending, tm
     keeper.stdin.write(wire.dumps(order))
     keeper.stdin.flush()
     mark = f"{ending} {os.getpid()}"
-    until = time.monotonic() + 10
+    until = time.monotonic() + SECONDS
     while ending != "by itself" and len(system.strays(mark)) < 8:  # the keeper, its child, and those it has scattered
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -83,7 +85,7 @@ def test_the_keeper_ends_whatever_has_left_its_session_and_its_parent(ending, tm
     elif ending == "checker gone":
         keeper.stdin.close()
     told = [json.loads(line) for line in keeper.stdout.read().split(b"\n") if line]
-    assert keeper.wait(5) == 0
+    assert keeper.wait(SECONDS) == 0
     assert system.strays(mark) == []
     assert [kind for _, kind, _ in told] == ["pid", "ended"]
     why = {"by itself": "", "stopped": "stop", "checker gone": "gone"}[ending]
@@ -109,7 +111,7 @@ def test_a_keeper_that_is_stopped_or_ended_takes_nothing_with_it(number, then, h
     {"time.sleep(1000)" if then == "hangs" else ""}
     """
     monkeypatch.setattr(parent, "HERE", others(home, script))
-    report, told = reported(home / "conv.py")
+    report, told = reported(home / "conv.py", seconds=0.5)
     assert report.problem.kind in ("garbage", "timeout")
     assert told == ["", ""]
 
@@ -122,16 +124,16 @@ from pathlib import Path
 from tinygrad_cnn.exercises.sandbox import Limits, parent, run
 tempfile.tempdir = {str(home.parent / "scratch")!r}
 parent.secrets.token_hex = lambda n: "mark-{os.getpid()}"
-run(Path({str(home / "conv.py")!r}), [], [], Limits(seconds=100))
+run(Path({str(home / "conv.py")!r}), [], [], Limits(seconds=1000))
 """
     checker = subprocess.Popen([sys.executable, "-c", script])
-    until = time.monotonic() + 20
+    until = time.monotonic() + SECONDS
     while len(system.strays(f"mark-{os.getpid()}")) < 2:
         assert time.monotonic() < until
         time.sleep(0.01)
     checker.kill()
     checker.wait()
-    until = time.monotonic() + 3
+    until = time.monotonic() + SECONDS
     while system.strays(f"mark-{os.getpid()}") or any((home.parent / "scratch").iterdir()):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -142,8 +144,28 @@ def test_ctrl_c_ends_everything(home):
     thread = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        run(home / "conv.py", [], [], Limits(seconds=30))
+        run(home / "conv.py", [], [], Limits(SECONDS))
     thread.join()
+
+
+@pytest.mark.parametrize("text", ["while True:\n    pass\n", EASY])
+def test_how_long_it_waits(text, home, monkeypatch):
+    """By a clock that stands still, so that a busy machine changes nothing."""
+    waits = []
+
+    class Queue(queue.SimpleQueue):
+        def get(self, timeout):
+            waits.append(timeout)
+            return super().get(timeout=timeout)
+
+    monkeypatch.setattr(parent, "queue", SimpleNamespace(SimpleQueue=Queue, Empty=queue.Empty))
+    monkeypatch.setattr(parent, "time", SimpleNamespace(monotonic=lambda: 1.0, sleep=time.sleep))
+    (home / "conv.py").write_text(text)
+    seconds = SECONDS if text == EASY else 0.3
+    report, _ = check(home / "conv.py", seconds=seconds)
+    assert (report.problem and report.problem.kind) == (None if text == EASY else "timeout")
+    # for the start, for the student's code, and then for the end
+    assert list(dict.fromkeys(waits)) == [parent.START, pytest.approx(seconds + parent.GRACE), parent.END]
 
 
 @pytest.mark.skipif(os.uname().machine not in system._CALLS, reason="its system calls have other numbers")
@@ -172,7 +194,7 @@ def test_the_kernel_refuses_processes_and_lets_threads_through(home, monkeypatch
         print(name, file=sys.stderr)
     """
     monkeypatch.setattr(parent, "HERE", others(home, script))
-    report, _ = reported(home / "conv.py", seconds=2)
+    report, _ = reported(home / "conv.py")
     assert report.printed.split("\n")[:-1] == ["thread", "to itself"]
 
 
@@ -180,10 +202,12 @@ def test_a_busy_machine_runs_several_at_once(home):
     files = {"easy.py": EASY, "loop.py": "def f(x):\n    while True: pass\n" + G, "left.py": "import os\nos._exit(0)\n"}
     for name, text in files.items():
         (home / name).write_text(text)
-    names = [*files] * 3
+    names, limits = [*files] * 3, {"loop.py": Limits(3)}
     calls = [Call(name, wire.write((X,))) for name in "fg"]
     with ThreadPoolExecutor(len(names)) as pool:
-        reports = list(pool.map(lambda name: run(home / name, ["f", "g"], calls, Limits(seconds=3)), names))
+        reports = list(
+            pool.map(lambda name: run(home / name, ["f", "g"], calls, limits.get(name, Limits(SECONDS))), names)
+        )
     assert [r.problem and r.problem.kind for r in reports] == [None, "timeout", "exit"] * 3
 
 
@@ -296,7 +320,7 @@ def test_good_lines_are_no_garbage(home, monkeypatch):
 
 def test_a_result_of_many_arrays_may_be_too_large_too(home):
     (home / "conv.py").write_text("import numpy as np\ndef f(x):\n    return [np.zeros(3_000_000)] * 2\n" + G)
-    report, told = check(home / "conv.py", seconds=3)
+    report, told = check(home / "conv.py")
     assert told == ["MemoryError", "right"]
     assert "too large to be handed over: 61 MB of text" in report.outcomes[0]["raised"]["text"]
 
@@ -462,7 +486,7 @@ assert doctest.testmod(sys.modules[__name__] if (sys := __import__("sys")) else 
 assert np.ctypeslib.as_array((ctypes.c_int * 3)(1, 2, 3))[1] == 2 and np.arange(3).ctypes.data
 """
     (home / "conv.py").write_text(text + EASY)
-    report, told = check(home / "conv.py", seconds=5)
+    report, told = check(home / "conv.py")
     assert report.problem is None, report.problem
     assert told == ["right", "right"]
 
@@ -486,7 +510,7 @@ def f(x):
 
 def test_the_library_may_be_used_where_that_is_the_exercise(home):
     (home / "conv.py").write_text(NETWORK + G)
-    report, told = check(home / "conv.py", LENET, seconds=3)
+    report, told = check(home / "conv.py", LENET)
     assert report.problem is None, report.problem
     assert told == ["right", "right"]
 
@@ -511,7 +535,7 @@ def test_the_library_may_be_used_where_that_is_the_exercise(home):
 )
 def test_of_the_library_only_what_is_named_may_be_used(line, outcome, home):
     (home / "conv.py").write_text(NETWORK + f"    {line}\n".join(["\ndef g(x):\n", "    return x + 1\n"]))
-    report, told = check(home / "conv.py", LENET, seconds=3)
+    report, told = check(home / "conv.py", LENET)
     assert report.problem.kind == "forbidden"
     assert "tinygrad_cnn." in report.problem.says
     assert report.problem.line == 14
@@ -545,11 +569,11 @@ def test_which_modules_are_refused(name, allow, refused):
 def test_without_limits_of_the_kernel_memory_is_watched_and_the_report_says_so(home, monkeypatch):
     scripts = replaced(home, "system.py", 'LINUX = sys.platform.startswith("linux")', "LINUX = False")
     monkeypatch.setattr(parent, "HERE", scripts)
-    report, told = reported(home / "conv.py", seconds=2)
+    report, told = reported(home / "conv.py")
     assert told == ["right", "right"]
     assert [note for note in report.notes if "memory is looked at a few times a second" in note] == report.notes != []
     (home / "conv.py").write_text("import time, numpy as np\nkept = np.ones(60_000_000)\ntime.sleep(100)\n" + EASY)
-    report, told = check(home / "conv.py", seconds=3, memory=1 << 20)
+    report, told = check(home / "conv.py", memory=1 << 20)
     assert (report.problem.kind, told) == ("memory", ["", ""])
     (home / "conv.py").write_text("while True:\n    pass\n")
     assert check(home / "conv.py", seconds=0.5)[0].problem.kind == "timeout"

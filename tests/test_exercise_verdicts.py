@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from exercising import one_process  # noqa: F401
+from exercising import in_this_process, one_process  # noqa: F401
 
 from tinygrad_cnn.exercises import checking, diagnosis
 from tinygrad_cnn.exercises.catalogue import Catalogue
-from tinygrad_cnn.exercises.sandbox import Limits
+from tinygrad_cnn.exercises.sandbox import Limits, Problem
 
 ALL = Catalogue()
 
@@ -203,13 +203,26 @@ def test_ending_the_program_in_the_second_round(tmp_path):
     assert (finding.kind, verdict.points) == ("exit", 3)  # of relu_backward
 
 
-def test_slow_and_right(tmp_path):
-    """All cases were right when the time was up, in which it worked throughout."""
-    body = "time.sleep(0.12)\nreturn right(x, weight, bias, stride, padding)"
-    verdict, finding = answered(
-        tmp_path, "conv_forward", "conv2d_forward", body, "import time", limits=Limits(seconds=2)
-    )
-    assert (finding, verdict.problem, verdict.points) == (None, None, 10)
+@pytest.mark.parametrize(("worked", "points"), [(1.1, 10), (0.9, 0)])
+def test_slow_and_right(worked, points, tmp_path, monkeypatch):
+    """All cases were right when the time was up; only what has worked for more than half of it was slow."""
+    limits = Limits(seconds=2)
+    cases = len(checking.expected(ALL["conv_forward"]).calls)
+
+    def until_the_time_is_up(*told):
+        report = in_this_process(*told)
+        report.outcomes = report.outcomes[:cases] + [None] * (len(report.outcomes) - cases)
+        for outcome in report.outcomes[:cases]:
+            outcome["seconds"] = worked / cases
+        report.problem = Problem("timeout", "The time was up.")
+        return report
+
+    monkeypatch.setattr(checking, "run", until_the_time_is_up)
+    body = "return right(x, weight, bias, stride, padding)"
+    verdict, finding = answered(tmp_path, "conv_forward", "conv2d_forward", body, limits=limits)
+    assert verdict.points == points
+    assert (finding and finding.kind) == (None if points else "timeout")
+    assert (verdict.problem and verdict.problem.kind) == (finding and finding.kind)
 
 
 # ---- arguments

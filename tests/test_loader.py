@@ -61,7 +61,7 @@ def prefetching():
     return [thread for thread in threading.enumerate() if thread.name.startswith("DataLoader")]
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
@@ -385,15 +385,14 @@ def test_closing_neither_waits_for_a_sample_that_hangs_nor_begins_another():
     class Hangs(Pictures):
         def __getitem__(self, index):
             begun.append(index)
-            assert permits.acquire(timeout=20)
+            assert permits.acquire(timeout=120)
             return super().__getitem__(index)
 
     batches = iter(loader(Hangs(), batch_size=1, num_workers=1))
     next(batches)
     until(lambda: begun == [0, 1])
-    started = time.monotonic()
     batches.close()
-    assert time.monotonic() - started < 5
+    assert prefetching()  # the sample hangs still: nobody has waited for it
     permits.release(10)
     until(lambda: not prefetching())
     assert begun == [0, 1]

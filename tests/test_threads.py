@@ -737,7 +737,7 @@ def test_a_forked_child_makes_workers_of_its_own(library):
             os.write(write, answer)
             os._exit(0)
     os.close(write)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(child, 9)

@@ -1,5 +1,6 @@
 """The thread pool: every item once, errors raised here, no deadlock, the BLAS library's threads given back."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -587,6 +588,35 @@ def test_where_no_blas_can_be_limited_there_is_one_worker(monkeypatch, found, ca
 
 
 # How many
+
+
+def test_threads_that_begin_at_once_look_for_the_libraries_once(monkeypatch):
+    """Were they found twice, the second time while one works, its limit would be remembered as the number before."""
+    import threadpoolctl
+
+    both, library = threading.Barrier(2), FakeLibrary()
+
+    class Controller:
+        def __init__(self):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)  # here the second one comes, too, if nobody holds it up
+
+        def select(self, **by):
+            return self
+
+        @property
+        def lib_controllers(self):
+            return [library]
+
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", Controller)
+    monkeypatch.setattr(threads, "Library", lambda controller: controller)
+    blas, found = threads.Blas(), []
+    users = [threading.Thread(target=lambda: found.append(blas.libraries)) for _ in range(2)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert found[0] is found[1]
 
 
 def test_set_num_threads(library):

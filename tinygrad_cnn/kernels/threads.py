@@ -114,10 +114,12 @@ class Blas:
     def libraries(self) -> list[Library]:
         """The BLAS libraries in this process that threadpoolctl can limit; looked for at first use."""
         if self._libraries is None:
-            from threadpoolctl import ThreadpoolController
+            with self._lock:  # of two threads that look at once the second must not find, and remember, a limit of 1
+                if self._libraries is None:
+                    from threadpoolctl import ThreadpoolController
 
-            controllers = ThreadpoolController().select(user_api="blas").lib_controllers
-            self._libraries = [Library(each) for each in controllers if each.num_threads is not None]
+                    controllers = ThreadpoolController().select(user_api="blas").lib_controllers
+                    self._libraries = [Library(each) for each in controllers if each.num_threads is not None]
         return self._libraries
 
     def set(self, n: int) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cuda_on_cpu
 import numpy as np
 
 from tinygrad_cnn import backends
@@ -28,6 +29,8 @@ from tinygrad_cnn import backends
 waits: list[str] = []
 # every array copied from the host
 uploads: list[str] = []
+# every kernel a GPU would be given: whatever makes an array or changes one
+launches: list[str] = []
 
 
 def _note(record: list[str], what: str) -> None:
@@ -99,6 +102,7 @@ def _result(values: Any, *sources: Any) -> Any:
         if _owner(values) is _owner(source._values):
             return Array(values, source.device.id, source if source.base is None else source.base)
     _check_device(*arrays)
+    _note(launches, "a kernel")
     return Array(values, current_device(), None)
 
 
@@ -202,6 +206,7 @@ class Array:
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, (np.ndarray, list, tuple)):
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        _note(launches, "[...] =")
         key = self._key(index, masks_wait=isinstance(value, Array) and value.ndim > 0)
         _check_device(self, *(p for p in (*_parts(index), value) if isinstance(p, Array)))
         self._values[key] = _values(value)
@@ -248,6 +253,7 @@ class Array:
         return _result(self._values.view(), self)
 
     def copy(self) -> Array:
+        _note(launches, ".copy()")
         return Array(self._values.copy(), current_device(), None)  # CuPy's copy goes to the current device
 
     def astype(self, dtype: Any, *, copy: bool = True) -> Array:
@@ -301,6 +307,7 @@ def _operators() -> None:
             return _compute(function, other, self)
 
         def update(self: Array, other: Any) -> Any:
+            _note(launches, f"{name}=")
             _check_device(self, *([other] if isinstance(other, Array) else []))
             function(self._values, _values(other), out=self._values)
             return self
@@ -353,6 +360,7 @@ class Add(Ufunc):
             raise TypeError(f"cupy.add.at cannot add {a.dtype}")  # the GPU has no atomic operation for it
         key = a._key(indices, masks_wait=True)
         _check_device(a, *(p for p in (*_parts(indices), b) if isinstance(p, Array)))
+        _note(launches, "add.at()")
         np.add.at(a._values, key, _values(b))
 
 
@@ -361,6 +369,18 @@ def _each(tup: Any) -> list[np.ndarray]:
         if not isinstance(x, Array):
             raise TypeError(f"Only cupy arrays can be concatenated, not {type(x)}")
     return [x._values for x in tup]
+
+
+def _kernel(compiled: cuda_on_cpu.Kernel) -> Callable[..., Any]:
+    """A kernel of ours, which takes arrays of the stand-in."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = len(launches)
+        result = _result(compiled(*map(_values, args), **kwargs), *args)
+        launches[given:] = [f"{compiled.name}()"]  # one, however many arrays it writes
+        return result
+
+    return call
 
 
 class Namespace:
@@ -379,6 +399,14 @@ class Namespace:
         raise AttributeError(f"xp.{name} is not in the stand-in; if CuPy has it, add it to tests/standin.py")
 
     @staticmethod
+    def ElementwiseKernel(*source: str, preamble: str = "") -> Callable[..., Any]:
+        return _kernel(cuda_on_cpu.ElementwiseKernel(*source, preamble=preamble))
+
+    @staticmethod
+    def ReductionKernel(*source: str, preamble: str = "") -> Callable[..., Any]:
+        return _kernel(cuda_on_cpu.ReductionKernel(*source, preamble=preamble))
+
+    @staticmethod
     def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K") -> Array:
         if isinstance(obj, Array):
             return Array(np.array(obj._values, dtype=dtype, order=order), current_device(), None)
@@ -390,6 +418,12 @@ class Namespace:
         if isinstance(a, Array):
             return a if dtype is None else a.astype(dtype, copy=False)
         return Namespace.array(a, dtype)
+
+    @staticmethod
+    def empty(shape: Any, dtype: Any = float) -> Array:
+        made = np.empty(shape, dtype)
+        made.reshape(-1).view(np.uint8)[...] = 0xA5  # as on a GPU, where anything may stand there
+        return Array(made, current_device(), None)
 
     @staticmethod
     def zeros(shape: Any, dtype: Any = float) -> Array:
@@ -476,7 +510,7 @@ xp = Namespace()
 class StandinBackend(backends.Backend):
     """The package's side: written as `CudaBackend` is."""
 
-    kernel_sets = ("reference",)
+    kernel_sets: tuple[str, ...] = ()
     checks_values = False
 
     def __init__(self, index: int) -> None:
@@ -513,18 +547,23 @@ _backend = functools.cache(StandinBackend)
 
 
 @contextlib.contextmanager
-def registered() -> Iterator[None]:
-    """The package knows `device="standin"` inside the block."""
+def registered(*kernel_sets: str) -> Iterator[None]:
+    """The package knows `device="standin"` inside the block, and computes there with these kernels."""
+    before = {**backends._FACTORIES}, {**backends._BY_TYPE}, StandinBackend.kernel_sets
     backends.register("standin", _backend, Array, lambda array: _backend(array.device.id))
+    StandinBackend.kernel_sets = kernel_sets or ("reference",)
     try:
         yield
     finally:
-        del backends._FACTORIES["standin"], backends._BY_TYPE[Array]
+        *tables, StandinBackend.kernel_sets = before
+        for table, entries in zip((backends._FACTORIES, backends._BY_TYPE), tables):
+            table.clear()
+            table.update(entries)
 
 
 @contextlib.contextmanager
 def counting() -> Iterator[list[str]]:
     """The places that made the host wait inside the block."""
-    waits.clear()
-    uploads.clear()
+    for record in (waits, uploads, launches):
+        record.clear()
     yield waits

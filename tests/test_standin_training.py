@@ -1,15 +1,17 @@
 """A whole training step on the stand-in for CuPy: the CPU's losses, and the host never waits."""
 
+import cuda_on_cpu
 import numpy as np
 import pytest
 import standin
 
 import tinygrad_cnn as tcnn
-from tinygrad_cnn import backends, nn, optim
+from tinygrad_cnn import backends, models, nn, optim
 from tinygrad_cnn import functional as F
 from tinygrad_cnn.random import Generator
 
 DEVICE = "standin:1"
+needs_compiler = pytest.mark.skipif(not cuda_on_cpu.COMPILER, reason="there is no g++ or clang++")
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +99,40 @@ def test_the_fast_kernels_learn_the_same():
     expected, _ = train("cpu", "momentum", False)
     losses, _ = train(DEVICE, "momentum", False)
     np.testing.assert_allclose([loss.item() for loss in losses], [loss.item() for loss in expected], rtol=2e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_three_steps_with_kernels_of_our_own(optimizer):
+    """The losses; weights may differ: batch norm takes out a bias before it, whose gradient is nothing but rounding."""
+    expected, _ = train("cpu", optimizer, clip=False)
+    with standin.registered("cuda", "reference"), standin.counting() as waits:
+        losses, _ = train(DEVICE, optimizer, clip=False)
+        assert waits == []
+    np.testing.assert_allclose([loss.item() for loss in losses], [loss.item() for loss in expected], rtol=2e-5)
+
+
+def launched(*kernel_sets):
+    """What a GPU is given in a step of LeNet-5, after the first."""
+    with standin.registered(*kernel_sets):
+        model = models.LeNet5().to(DEVICE)
+        steps = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        x, y = tcnn.randn(4, 1, 28, 28).to(DEVICE), tcnn.tensor([1, 2, 3, 4], device=DEVICE)
+        for _ in range(2):
+            with standin.counting():
+                steps.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                steps.step()
+                counted = list(standin.launches)
+    return counted
+
+
+@needs_compiler
+def test_few_kernels_are_launched():
+    """Each costs some microseconds, however little it does: of a step of LeNet-5 on a GPU that is nearly all."""
+    plain, fused = launched("reference"), launched("cuda", "reference")
+    assert len(plain) > 500
+    assert len(fused) <= 66, "\n".join(fused)
 
 
 def test_a_step_copies_only_its_batch_from_the_host():

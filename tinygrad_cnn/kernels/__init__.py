@@ -4,12 +4,13 @@
 - `reference`: the textbook, readable on one screen each, for any array library
 - `optimizers`: the update rules of the optimizers
 - `cpu`: fast NumPy, file by file as the reference
+- `cuda`: fast CuPy, likewise
 - `threads`: the batch split over cores
 
 Every kernel is an attribute: `kernels.conv2d_forward(x, weight, bias, window)`.
 """
 
-from tinygrad_cnn.kernels import cpu, optimizers, reference, threads
+from tinygrad_cnn.kernels import cpu, cuda, optimizers, reference, threads
 from tinygrad_cnn.kernels.table import Kernel, KernelError, any_overridden, get, kernel, names, overridden, use
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "KernelError",
     "any_overridden",
     "cpu",
+    "cuda",
     "get",
     "kernel",
     "names",

@@ -55,6 +55,7 @@ API = {
     "optim": ("Optimizers: optim", ["tinygrad_cnn.optim"]),
     "data": ("Data: data", ["tinygrad_cnn.data", "tinygrad_cnn.data.transforms", "tinygrad_cnn.data.toys"]),
     "training": ("Training: training", ["tinygrad_cnn.training"]),
+    "cuda": ("GPUs: cuda", ["tinygrad_cnn.cuda"]),
     "models": ("Networks: models, tables", ["tinygrad_cnn.models", "tinygrad_cnn.tables"]),
     "viz": ("Pictures: viz", ["tinygrad_cnn.viz", "tinygrad_cnn.viz.plot"]),
     "exercises": ("Exercises: exercises", ["tinygrad_cnn.exercises"]),

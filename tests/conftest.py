@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -28,6 +29,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(
                 pytest.mark.filterwarnings("ignore:(Creating a tensor from a list|Using padding=):UserWarning")
             )
+
+
+_gpu = functools.cache(tcnn.cuda.problem)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and (problem := _gpu()):
+        pytest.skip(problem)
 
 
 def pytest_runtest_logreport(report):

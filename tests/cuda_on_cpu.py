@@ -71,7 +71,19 @@ def made(source: str, kind: str, *options: str) -> Path:
         FOLDER.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as work:
             (Path(work) / "source").write_text(source, encoding="utf-8")
-            command = [COMPILER, "-std=c++17", "-O1", "-fPIC", "-w", "-I", str(FOLDER), *options, "-o", "made", "source"]
+            command = [
+                COMPILER,
+                "-std=c++17",
+                "-O1",
+                "-fPIC",
+                "-w",
+                "-I",
+                str(FOLDER),
+                *options,
+                "-o",
+                "made",
+                "source",
+            ]
             done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0, f"{done.stderr}\n{source}"
             os.replace(Path(work) / "made", path)

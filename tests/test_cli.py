@@ -181,13 +181,13 @@ def test_mistakes_are_one_message_and_end_with_1(call, tmp_path, monkeypatch, ar
 
 
 def test_no_gpu_is_an_error_that_says_why(call):
-    from tinygrad_cnn import backends
+    from tinygrad_cnn import cuda
 
-    if backends.cuda_problem() is None:
+    if cuda.problem() is None:
         pytest.skip("there is a GPU")
     result = call("train", "--device", "cuda")
     assert result.exit_code == 1
-    assert backends.cuda_problem() in result.stderr
+    assert cuda.problem() in result.stderr
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from test_devices import _no_gpu_is_remembered, pretend_cupy  # noqa: F401  # a fixture
 from typer.testing import CliRunner
 
 import tinygrad_cnn
@@ -168,17 +169,11 @@ def test_the_environment_is_named_where_it_counts(call, monkeypatch):
 
 
 def test_doctor_shows_the_gpu(monkeypatch):
-    from tinygrad_cnn import backends
-
-    class Gpu:
-        def memory(self):
-            return {"total": 8_000_000_000}
-
-    monkeypatch.setattr(backends, "cuda_problem", lambda: None)
-    monkeypatch.setattr(backends, "get", lambda device: Gpu())
-    ((_, text, _),) = doctor.gpu()
-    assert "--device cuda" in text
-    assert "total 8.0 GB" in text
+    pretend_cupy(monkeypatch, 2)
+    first, second, (_, versions, _) = doctor.gpu()
+    assert first[1] == "NVIDIA Pretended 0, compute capability 9.0, 1.0 of 5.0 GB free; usable with --device cuda:0"
+    assert second[1].endswith("--device cuda:1")
+    assert "made for CUDA 12.9, the driver takes up to 13.0" in versions
 
 
 def test_doctor_lists_data_not_empty_folders(monkeypatch, tmp_path):

@@ -6,6 +6,8 @@ Without a GPU the stand-in compiles its lines for the CPU; with one, `pytest -m 
 from __future__ import annotations
 
 import contextlib
+import re
+from pathlib import Path
 
 import cuda_on_cpu
 import numpy as np
@@ -108,6 +110,16 @@ def test_half_precision_is_left_to_the_reference(name, device):
     for args, kwargs in GENERATORS[name](Draw("float16", "contiguous")):
         fused = run(name, "cuda", [there(device, a) for a in args], {k: there(device, v) for k, v in kwargs.items()})
         assert fused is None or fused[0].dtype == bool  # which elements dropout keeps
+
+
+def test_the_kernel_that_docs_gpu_shows(device):
+    page = (Path(__file__).parents[1] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S)
+    names, before = {}, list(Each.made)
+    exec(block, names)
+    Each.made[:] = before
+    dy, mask = device.asarray(np.array([1.0, 2.0])), device.asarray(np.array([True, False]))
+    assert device.to_numpy(names["relu_backward"](dy, mask)).tolist() == [1, 0]
 
 
 def test_every_kernel_has_a_name_of_its_own():

@@ -61,7 +61,7 @@ def compiler():
             for path in sorted(Path(folder).glob("lib/libnvrtc.so.*")):
                 if "alt" not in path.name:
                     return ctypes.CDLL(str(path))
-    return pytest.skip("NVRTC is not installed, so NVIDIA's compiler sees no kernel: pip install nvidia-cuda-nvrtc-cu12")
+    return pytest.skip("NVIDIA's compiler is not installed and sees no kernel: pip install nvidia-cuda-nvrtc-cu12")
 
 
 def compiled(nvrtc, text, architecture):

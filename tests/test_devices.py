@@ -10,16 +10,17 @@ import pytest
 import standin
 
 import tinygrad_cnn as tcnn
-from tinygrad_cnn import backends
-from tinygrad_cnn.backends import CudaBackend, DeviceError
+from tinygrad_cnn import backends, cuda
+from tinygrad_cnn.backends import DeviceError
+from tinygrad_cnn.cuda import CudaBackend
 
 
 @pytest.fixture(autouse=True)
 def _no_gpu_is_remembered():
-    """`_cuda` keeps its backends; a test's pretended ones must not outlive it."""
-    backends._cuda.cache_clear()
+    """`_backend` keeps its backends; a test's pretended ones must not outlive it."""
+    cuda._backend.cache_clear()
     yield
-    backends._cuda.cache_clear()
+    cuda._backend.cache_clear()
 
 
 class FakeArray(standin.Array):
@@ -39,7 +40,7 @@ class FakeDevice:
 
     def __init__(self, index):
         self.id = index
-        self.mem_info = (1000 + index, 5000)
+        self.mem_info = (1_000_000_000 + index, 5_000_000_000)
 
     def __enter__(self):
         self.log.append(("enter", self.id))
@@ -71,7 +72,13 @@ def pretend_cupy(monkeypatch, count=2):
     cupy.asarray = asarray
     cupy.asnumpy = lambda array: array.get()
     cupy.get_default_memory_pool = lambda: pool
-    cupy.cuda = types.SimpleNamespace(Device=FakeDevice, runtime=types.SimpleNamespace(getDeviceCount=device_count))
+    runtime = types.SimpleNamespace(
+        getDeviceCount=device_count,
+        getDeviceProperties=lambda index: {"name": f"NVIDIA Pretended {index}".encode(), "major": 9, "minor": 0},
+        runtimeGetVersion=lambda: 12090,
+        driverGetVersion=lambda: 13000,
+    )
+    cupy.cuda = types.SimpleNamespace(Device=FakeDevice, runtime=runtime)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     FakeDevice.log.clear()
     return cupy
@@ -95,7 +102,11 @@ def test_without_cupy(monkeypatch, device):
 @pytest.mark.parametrize(
     ("count", "why"),
     [
-        (RuntimeError("cudaErrorInsufficientDriver"), r"CuPy 14\.9\.9 is installed but found no usable GPU: cudaError"),
+        (
+            RuntimeError("cudaErrorInsufficientDriver"),
+            r"CuPy 14\.9\.9 is installed but found no usable GPU: cudaErrorInsuff.*\. .*nvidia-smi.*older CUDA",
+        ),
+        (RuntimeError("cudaErrorNoDevice"), "no usable GPU: cudaErrorNoDevice.*CUDA_VISIBLE_DEVICES"),
         (OSError("libcuda.so.1 is missing"), "found no usable GPU: libcuda"),
         (0, r"CuPy 14\.9\.9 is installed but this machine has no NVIDIA GPU"),
     ],
@@ -129,7 +140,7 @@ def test_an_error_is_not_remembered(monkeypatch):
 
 def test_the_real_cupys_message():
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed: its message cannot be seen")
-    problem = backends.cuda_problem()
+    problem = cuda.problem()
     if problem is None:
         assert backends.get("cuda").kind == "cuda"
     else:
@@ -163,7 +174,73 @@ def test_the_cuda_backend(monkeypatch):
     assert cupy.cuda.Device.log.pop() == ("exit", 1)
     backend.synchronize()
     assert cupy.cuda.Device.log[-1] == ("synchronize", 1)
-    assert backend.memory() == {"free": 1001, "total": 5000, "held": 300, "used": 200}
+    assert backend.memory() == {"free": 1_000_000_001, "total": 5_000_000_000, "held": 300, "used": 200}
+
+
+class Full(MemoryError):
+    """As CuPy's `OutOfMemoryError`."""
+
+    def __init__(self, size, total, limit=0):
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+        self._size, self._total, self._limit = size, total, limit
+
+
+def test_a_full_memory_says_what_is_taken_and_what_helps(monkeypatch):
+    pretend_cupy(monkeypatch)
+    model = tcnn.nn.Sequential(tcnn.nn.Linear(2, 2), tcnn.nn.Linear(2, 2))
+
+    def full(*args):
+        with backends.get("cuda:1").activate():
+            raise Full(3_000_000_000, 300, 4_000_000_000)
+
+    with pytest.raises(MemoryError) as caught, tcnn.kernels.use(linear_forward=full):
+        model(tcnn.ones(128, 2))
+    assert isinstance(caught.value, tcnn.cuda.OutOfMemoryError)
+    assert isinstance(caught.value, DeviceError)
+    assert str(caught.value) == (
+        "layer 0 (Linear), whose input is (128, 2): cuda:1 is out of memory: 3.0 GB were asked for; of 5.0 GB this "
+        "program uses 200 bytes and keeps 100 bytes for later, 4.0 GB are taken otherwise; CuPy may take 4.0 GB (its "
+        "limit). Halve the batch size; keep no losses with their graphs (loss.item() instead of loss); evaluate inside "
+        "no_grad(); see what else runs there with nvidia-smi"
+    )
+
+
+def test_other_errors_are_left_alone(monkeypatch):
+    pretend_cupy(monkeypatch)
+    for error in (MemoryError("of NumPy"), ValueError("another")):
+        with pytest.raises(type(error)) as caught, backends.get("cuda").activate(), backends.get("cuda").activate():
+            raise error
+        assert caught.value is error
+
+
+def test_the_real_cupys_full_memory():
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed: its error cannot be seen")
+    error = cupy.cuda.memory.OutOfMemoryError(1 << 30, 5 << 30, 8 << 30)
+    assert isinstance(error, MemoryError)
+    assert (error._size, error._limit) == (1 << 30, 8 << 30)
+
+
+def test_what_torch_cuda_tells(monkeypatch):
+    cuda = tcnn.cuda
+    pretend_cupy(monkeypatch, 0)
+    assert not cuda.is_available()
+    assert cuda.device_count() == 0
+    cuda.empty_cache()  # there is nothing to give back
+    cupy = pretend_cupy(monkeypatch, 2)
+    freed = []
+    cupy.get_default_memory_pool().free_all_blocks = lambda: freed.append(True)
+    assert cuda.is_available()
+    assert cuda.device_count() == 2
+    assert cuda.get_device_name("cuda:1") == "NVIDIA Pretended 1"
+    assert cuda.get_device_capability() == (9, 0)
+    assert cuda.mem_get_info("cuda:1") == (1_000_000_001, 5_000_000_000)
+    assert (cuda.memory_allocated(), cuda.memory_reserved()) == (200, 300)
+    cuda.synchronize("cuda:1")
+    assert cupy.cuda.Device.log[-1] == ("synchronize", 1)
+    cuda.empty_cache()
+    assert freed == [True]
+    with pytest.raises(DeviceError, match='device "cpu" is no GPU'):
+        cuda.synchronize("cpu")
 
 
 def test_arrays_of_the_cuda_backend(monkeypatch):

@@ -540,8 +540,6 @@ def test_as_on_the_cpu(name, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
 def test_as_on_the_cpu_on_a_gpu():
     """The same table on a real GPU."""
-    if problem := backends.cuda_problem():
-        pytest.skip(problem)
     wrong = []
     for case in CASES.values():
         try:

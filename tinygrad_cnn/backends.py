@@ -1,8 +1,7 @@
-"""Where arrays live and who computes on them: NumPy on the CPU, CuPy on a GPU, one interface.
+"""Where arrays live and who computes on them: one interface, and NumPy on the CPU; CuPy on a GPU is in `cuda.py`.
 
-Nothing else in the package imports CuPy, and this module does so only when a GPU is asked for. An operation never
-asks which library it runs on: it takes the array namespace `xp` of its arguments, or calls a kernel, and the kernel
-table picks the implementation by `Backend.kernel_sets`.
+An operation never asks which library it runs on: it takes the array namespace `xp` of its arguments, or calls a kernel,
+and the kernel table picks the implementation by `Backend.kernel_sets`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 import numpy as np
-
-from tinygrad_cnn.about import install
 
 
 class DeviceError(RuntimeError):
@@ -143,104 +140,22 @@ class Backend:
 CPU = Backend()
 
 
-class CudaBackend(Backend):
-    """CuPy on one NVIDIA GPU."""
-
-    kernel_sets = ("cudnn", "cuda", "reference")
-    checks_values = False
-
-    def __init__(self, cupy: Any, index: int) -> None:
-        self.name = f"cuda:{index}"
-        self.xp = cupy
-        self.index = index
-        self._device = cupy.cuda.Device(index)
-
-    def asarray(self, values: Any, dtype: Any = None) -> Any:
-        """Values as an array on this GPU."""
-        with self._device:
-            if isinstance(values, self.xp.ndarray):
-                moved = values if values.device.id == self.index else values.copy()
-                return moved if dtype is None else moved.astype(dtype, copy=False)
-            return self.xp.asarray(to_numpy(values), dtype=dtype)
-
-    def to_numpy(self, array: Any) -> np.ndarray:
-        """The array copied to the host; waits for the device."""
-        return self.xp.asnumpy(array)
-
-    def lock(self, array: Any) -> Any:
-        """CuPy has no read-only arrays; the array as it is."""
-        return array
-
-    def writable(self, array: Any) -> bool:
-        """Always."""
-        return True
-
-    def readonly(self, array: Any) -> Any:
-        """The array as it is."""
-        return array
-
-    @contextlib.contextmanager
-    def unlocked(self, array: Any) -> Iterator[Any]:
-        """The array as it is."""
-        yield array
-
-    def activate(self) -> AbstractContextManager[Any]:
-        """Make this GPU the current device."""
-        return self._device
-
-    def synchronize(self) -> None:
-        """Wait for the GPU."""
-        self._device.synchronize()
-
-    def memory(self) -> dict[str, int]:
-        """Bytes free and in total on the GPU, and held by CuPy's pool."""
-        free, total = self._device.mem_info
-        pool = self.xp.get_default_memory_pool()
-        return {"free": free, "total": total, "held": pool.total_bytes(), "used": pool.used_bytes()}
-
-
-def cuda_problem() -> str | None:
-    """Why `device="cuda"` cannot be used here, in one sentence; None if it can."""
-    try:
-        import cupy
-    except ImportError as error:
-        return f"CuPy is not installed ({error}); {install('cuda12')}, or cuda13, matching the driver"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:  # CuPy raises its own classes here, which exist only with a driver
-        return f"CuPy {cupy.__version__} is installed but found no usable GPU: {error}"
-    if not count:
-        return f"CuPy {cupy.__version__} is installed but this machine has no NVIDIA GPU"
-    return None
-
-
-@functools.cache
-def _cuda(index: int) -> CudaBackend:
-    problem = cuda_problem()
-    if problem is not None:
-        raise DeviceError(f'device "cuda:{index}": {problem}. Nothing was moved to the CPU instead')
-    import cupy
-
-    count = cupy.cuda.runtime.getDeviceCount()
-    if index >= count:
-        raise DeviceError(f'device "cuda:{index}": this machine has {count} GPU(s), numbered from 0')
-    return CudaBackend(cupy, index)
-
-
 # device kind → the backend of a device with that number; a further array library registers itself here
-_FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": lambda index: CPU, "cuda": _cuda}
-# array type → the backend an array of this type is on
-_BY_TYPE: dict[type, Callable[[Any], Backend]] = {}
+_FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": lambda index: CPU}
+# array type, or the name of a library that need not be imported for it → the backend an array of it is on
+_BY_TYPE: dict[type | str, Callable[[Any], Backend]] = {}
 _register_lock = threading.Lock()
 
 
-def register(kind: str, factory: Callable[[int], Backend], array_type: type, locate: Callable[[Any], Backend]) -> None:
+def register(
+    kind: str, factory: Callable[[int], Backend], array_type: type | str, locate: Callable[[Any], Backend]
+) -> None:
     """Add an array library.
 
     Args:
         kind: The name of its devices, as in `device="kind:0"`.
         factory: Device number → backend.
-        array_type: The class of its arrays.
+        array_type: The class of its arrays, or the name of the library, for `locate` to be asked about its arrays.
         locate: Array → the backend it is on.
     """
     with _register_lock:
@@ -335,8 +250,9 @@ def located(value: Any) -> Backend | None:
         return _BY_TYPE[kind](value)
     if isinstance(value, (np.ndarray, np.generic)):
         return CPU
-    if kind.__module__.partition(".")[0] == "cupy" and hasattr(value, "device"):
-        return _cuda(value.device.id)
+    library = kind.__module__.partition(".")[0]
+    if library in _BY_TYPE and hasattr(value, "device"):
+        return _BY_TYPE[library](value)
     return None
 
 

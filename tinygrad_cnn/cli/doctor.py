@@ -132,21 +132,21 @@ def threads() -> Iterator[Finding]:
 
 def gpu() -> Iterator[Finding]:
     """The GPUs that --device cuda would use, or why there is none."""
-    from tinygrad_cnn import backends
+    from tinygrad_cnn import cuda
 
-    problem = backends.cuda_problem()
+    problem = cuda.problem()
     if problem is not None:
         yield "GPU", f"none: {problem}", ""
         return
-    memory = backends.get("cuda").memory()
-    sizes = ", ".join(f"{name} {size / 1e9:.1f} GB" for name, size in memory.items())
-    yield "GPU", f"usable with --device cuda; CuPy {installed_cupy()}; {sizes}", ""
-
-
-def installed_cupy() -> str:
-    """The version of CuPy, which has one distribution for each CUDA version."""
+    for index in range(cuda.device_count()):
+        device = f"cuda:{index}"
+        free, total = cuda.mem_get_info(device)
+        major, minor = cuda.get_device_capability(device)
+        what = f"{cuda.get_device_name(device)}, compute capability {major}.{minor}"
+        yield "GPU", f"{what}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free; usable with --device {device}", ""
     names = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
-    return next((f"{version} ({name})" for name in names if (version := installed(name))), "of unknown version")
+    cupy = next((f"{version} ({name})" for name in names if (version := installed(name))), "of unknown version")
+    yield "CUDA", f"CuPy {cupy}; made for CUDA {cuda.version()}, the driver takes up to {cuda.driver_version()}", ""
 
 
 def pictures() -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from tinygrad_cnn import backends
 from tinygrad_cnn.autograd import Tensor
+from tinygrad_cnn.cuda import OutOfMemoryError
 from tinygrad_cnn.dtypes import DtypeError, as_dtype, is_floating
 from tinygrad_cnn.nn import saving
 from tinygrad_cnn.nn.parameter import Parameter, zero_gradients
@@ -87,8 +88,8 @@ class Module(ModuleTree):
         inside = scope.set(Scope(self, scope.get()))
         try:
             result = self.forward(*args, **kwargs)
-        except (ShapeError, DtypeError) as error:
-            _name_layer(error, self)
+        except (ShapeError, DtypeError, OutOfMemoryError) as error:
+            _name_layer(error, self, args)
             raise
         finally:
             scope.reset(inside)
@@ -286,15 +287,17 @@ class Module(ModuleTree):
         return _bracketed(self._get_name(), extra, children)
 
 
-def _name_layer(error: Exception, caller: Module) -> None:
+def _name_layer(error: Exception, caller: Module, args: tuple[Any, ...]) -> None:
     """Put into the message which layer it was, by its path below the module that was called.
 
-    The error comes by the layer first, then by each module around it.
+    The error comes by the layer first, then by each module around it. Where memory was full, its input is told.
     """
-    layer, message = error.__dict__.setdefault("layer", (caller, str(error)))
+    full = isinstance(error, OutOfMemoryError) and args and hasattr(args[0], "shape")
+    beside = f", whose input is {tuple(args[0].shape)}" if full else ""
+    layer, message = error.__dict__.setdefault("layer", (caller, f"{beside}: {error}"))
     path = next((path for path, module in caller.named_modules() if module is layer), "")
     if path:
-        error.args = (f"layer {path} ({layer._get_name()}): {message}",)
+        error.args = (f"layer {path} ({layer._get_name()}){message}",)
 
 
 def _add(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> Hook:

@@ -145,7 +145,7 @@ class Kernel:
         """The number format of each letter, as the first array of it has it; the other ones must have the same."""
         found = {name: name for name in TYPES}
         for p, value in zip([*self.ins, *self.outs], given):
-            if isinstance(value, np.ndarray):
+            if isinstance(value, (np.ndarray, np.generic)):  # a number of Python's takes any format
                 wanted = found.setdefault(p.type, str(value.dtype))
                 if wanted != value.dtype:
                     raise TypeError(f"{self.name}: {p.name} is {value.dtype}, not {wanted}")

@@ -47,6 +47,15 @@ def _(draw):
         yield (draw(*x.shape), draw.laid(x / 100), dim), {}
 
 
+@generator("gather_images")
+def _(draw):
+    for N, *sizes in ((5, 7, 3, 1), (4, 2, 5, 3)):
+        images = draw.draw.integers(0, 256, (N, *sizes), dtype=np.uint8)
+        mean, std = draw(sizes[-1]), abs(draw(sizes[-1])) + 1
+        for indices in ([0], [N - 1, 0, 0, 2], []):
+            yield (draw.laid(images), np.array(indices, np.int64), mean, std), {}
+
+
 GENERATORS = MORE | GENERATORS
 FUSED = [name for name in kernels.names() if "cuda" in kernels.get(name).implementations]
 

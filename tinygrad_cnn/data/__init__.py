@@ -12,6 +12,7 @@ Table of contents:
     download    mirrors, and how files get into place
     idx, cifar  the two file formats
     collate     from samples to a batch
+    resident    pictures that lie on the GPU
 """
 
 from tinygrad_cnn.data import datasets, toys, transforms

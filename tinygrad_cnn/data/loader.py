@@ -18,6 +18,7 @@ import numpy as np
 from tinygrad_cnn import backends, random
 from tinygrad_cnn.data import transforms
 from tinygrad_cnn.data.collate import collate_arrays, to_tensors
+from tinygrad_cnn.data.resident import resident
 
 _AHEAD = 2  # batches in work per thread
 
@@ -51,7 +52,8 @@ class DataLoader:
         collate_fn: Makes the batch from the list of its samples, instead of `default_collate`; arrays in
             what it returns become tensors.
         transform: Applied to each image (the first part of a sample) after the dataset's own.
-        device: Where the batches' tensors are made.
+        device: Where the batches' tensors are made. Pictures of bytes that are only scaled and normalised are copied
+            to a GPU once, when the loader is made; see `data/resident.py`.
         sampler: The indices of the samples in their order, asked anew for every walk, instead of `shuffle`. To
             resume within an epoch it must give the same order again.
         pin_memory: Accepted for PyTorch's sake, without effect.
@@ -106,6 +108,7 @@ class DataLoader:
         self.collate_fn = collate_fn
         self.transform = transform
         self.device = None if device is None else backends.get(device)
+        self._resident = None if self.device in (None, backends.CPU) else resident(dataset, self.device)
         if not len(dataset):
             raise ValueError("DataLoader: the dataset is empty")
         samples = len(dataset if sampler is None else sampler)
@@ -232,6 +235,8 @@ class DataLoader:
         def load(indices: np.ndarray) -> Any:
             if self.collate_fn is not None:
                 return self.collate_fn(self._samples(run, indices))
+            if self._resident is not None and self.transform is None:
+                return self._resident.get_batch(indices)
             fetch = getattr(self.dataset, "get_batch", None)
             if fetch is None:
                 return collate_arrays(self._samples(run, indices), indices)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.kernels.cuda.each import Each, taken
 from tinygrad_cnn.kernels.table import kernel
@@ -37,8 +39,9 @@ dropout_keep = Each(
 )  # fmt: skip
 
 
-def _threshold(p: float) -> int:
-    return min(round(p * 2**32), 2**32)
+def _numbers(p: float, seed: int, offset: int) -> tuple[np.uint64, ...]:
+    """What the random numbers are computed from, and the threshold they must reach: all of 64 bits."""
+    return np.uint64(seed), np.uint64(offset), np.uint64(min(round(p * 2**32), 2**32))
 
 
 @kernel("dropout_forward", backend="cuda")
@@ -46,10 +49,10 @@ def _threshold(p: float) -> int:
 def _(x: Array, p: float, seed: int, offset: int) -> Array:
     if not taken(x) or p == 1:
         return NotImplemented
-    return dropout(x, seed, offset, _threshold(p), 1 / (1 - p))
+    return dropout(x, *_numbers(p, seed, offset), 1 / (1 - p))
 
 
 @kernel("dropout_keep", backend="cuda")
 def _(x: Array, p: float, seed: int, offset: int) -> Array:
     keep = namespace(x).empty(x.shape, "bool")
-    return dropout_keep(seed, offset, _threshold(p), keep)
+    return dropout_keep(*_numbers(p, seed, offset), keep)

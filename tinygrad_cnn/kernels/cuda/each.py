@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_cnn.backends import located
+import numpy as np
+
+from tinygrad_cnn.backends import namespace
 
 Array = Any
 
@@ -57,7 +59,7 @@ class Each:
 
     def _for(self, arguments: tuple[Any, ...]) -> Any:
         """The kernel for the array library of the first array."""
-        xp = next(backend.xp for backend in map(located, arguments) if backend)
+        xp = next(namespace(a) for a in arguments if not isinstance(a, (int, float, np.generic)))
         if xp not in self._compiled:
             self._compiled[xp] = self._compile(xp)
         return self._compiled[xp]

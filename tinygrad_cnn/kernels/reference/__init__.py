@@ -10,6 +10,7 @@
 - `upsample`: nearest pixels and blends of neighbours
 - `dropout`: the counter-based mask
 - `loss`: cross-entropy, and what it wants of each class
+- `images`: a batch of pictures as the network's inputs
 - `fused`: operations in a row
 """
 
@@ -19,6 +20,7 @@ from tinygrad_cnn.kernels.reference import (
     dropout,
     fused,
     graph,
+    images,
     linear,
     loss,
     norm,
@@ -27,4 +29,17 @@ from tinygrad_cnn.kernels.reference import (
     upsample,
 )
 
-__all__ = ["activations", "conv", "dropout", "fused", "graph", "linear", "loss", "norm", "padding", "pool", "upsample"]
+__all__ = [
+    "activations",
+    "conv",
+    "dropout",
+    "fused",
+    "graph",
+    "images",
+    "linear",
+    "loss",
+    "norm",
+    "padding",
+    "pool",
+    "upsample",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -136,19 +137,22 @@ def test_work_space_of_a_training_step(variant, N, megabytes):
 
 
 def test_nothing_stays_behind_after_a_step():
-    """Without Python's search for circles, too: a graph is gone with its last tensor."""
+    """Without Python's search for circles, too: a graph is gone with its last tensor.
+
+    What stays behind does so after every step. A worker that did not get a part before, on a busy machine, makes its
+    work space later, once.
+    """
     step = trained("modern", 64)
     gc.collect()
     gc.disable()
     tracemalloc.start()
     try:
-        for _ in range(3):
-            step()
-        before, _ = tracemalloc.get_traced_memory()
-        for _ in range(3):
-            step()
-        after, _ = tracemalloc.get_traced_memory()
+        held = []
+        for _ in range(6):
+            for _ in range(3):
+                step()
+            held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - before < 20_000
+    assert min(after - before for before, after in itertools.pairwise(held)) < 20_000

@@ -41,6 +41,10 @@ class Draw:
         match self.layout:
             case "batch innermost":  # as the fast kernels return images
                 return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 0, -1)), -1, 0)
+            case "channels outermost":  # as kernels for a GPU return images
+                if array.ndim < 2:
+                    return np.ascontiguousarray(array)
+                return np.ascontiguousarray(array.swapaxes(0, 1)).swapaxes(0, 1)
             case "reversed axes":  # as after .T
                 return np.ascontiguousarray(array.T).T
             case "every second":  # as after x[..., ::2]
@@ -211,6 +215,7 @@ POOLS: list[tuple[tuple[int, ...], Window]] = [
     ((24, 6, 25, 24), Window((3, 3), (2, 2), (1, 1))),
 ]
 DILATED: list[tuple[tuple[int, ...], Window]] = [
+    ((1, 2, 2, 2), Window((2, 2), (2, 2), (1, 1), (3, 3))),  # steps over the image: no pixel is met
     ((2, 3, 9, 8), Window((2, 2), (1, 2), 0, (3, 2))),
     ((2, 3, 9), Window((3,), (2,), (1,), (2,))),
 ]

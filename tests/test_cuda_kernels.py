@@ -13,7 +13,7 @@ import cuda_on_cpu
 import numpy as np
 import pytest
 import standin
-from test_cpu_kernels import GENERATORS, LAYOUTS, Draw, same
+from test_cpu_kernels import GENERATORS, Draw, same
 
 from tinygrad_cnn import backends, kernels
 from tinygrad_cnn.kernels.cuda.each import Each
@@ -99,7 +99,7 @@ def run(name, kernel_set, args, kwargs):
     return tuple(map(backends.to_numpy, (*results, *(last if isinstance(last, tuple) else (last,)))))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS[:3])
+@pytest.mark.parametrize("layout", ["contiguous", "channels outermost", "reversed axes"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", FUSED)
 def test_as_the_reference(name, dtype, layout, device):
@@ -112,6 +112,35 @@ def test_as_the_reference(name, dtype, layout, device):
             computed += 1
             same(fused, run(name, "reference", here, copies), dtype)
     assert computed, "it declines everything"
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_optimizers_keep_single_precisions_digits(device, weight_decay):
+    """With the usual numbers: 1 − 0.999, computed in single precision, would be wrong in its fifth digit."""
+    draw = np.random.default_rng(0)
+    usual = {"lr": 0.01, "weight_decay": weight_decay}
+    betas = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "step": 3}
+    for name, states, numbers in (
+        ("sgd_step", 0, {}), ("sgd_step", 1, {"momentum": 0.9}), ("adam_step", 2, betas), ("adam_step", 3, betas),
+        ("rmsprop_step", 1, {"alpha": 0.999, "eps": 1e-8}),
+    ):  # fmt: skip
+        arrays = [abs(draw.normal(size=9)).astype(np.float32) for _ in range(2 + states)]
+        fused = run(name, "cuda", [there(device, a) for a in arrays], usual | numbers)
+        for a, b in zip(fused, run(name, "reference", arrays, usual | numbers), strict=True):
+            np.testing.assert_allclose(a, b, rtol=5e-7)
+
+
+@pytest.mark.parametrize("name", ["sgd_step", "adam_step", "rmsprop_step"])
+def test_an_infinite_weight_stays_infinite(device, name):
+    numbers = {
+        "adam_step": {"beta1": 0.9, "beta2": 0.9, "eps": 0.1, "step": 1},
+        "rmsprop_step": {"alpha": 0.9, "eps": 0.1},
+    }
+    w, dw, *states = (device.asarray(np.array([a], np.float32)) for a in (np.inf, 1, 1, 1))
+    states = states[: {"sgd_step": 0, "adam_step": 2, "rmsprop_step": 1}[name]]
+    with device.activate():
+        kernels.get(name).implementations["cuda"](w, dw, *states, lr=0.1, **numbers.get(name, {}))
+    assert device.to_numpy(w).tolist() == [np.inf]
 
 
 @pytest.mark.parametrize("name", FUSED)
@@ -134,3 +163,17 @@ def test_the_kernel_that_docs_gpu_shows(device):
 def test_every_kernel_has_a_name_of_its_own():
     names = [each.name for each in Each.made]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.skipif(not cuda_on_cpu.COMPILER, reason="there is no g++ or clang++")
+def test_every_kernel_is_tried():
+    """Some case reaches each of them."""
+    with standin.registered("cuda", "reference"), standin.counting():
+        backend = backends.get("standin")
+        with backend.activate():
+            for name in FUSED:
+                for args, kwargs in GENERATORS[name](Draw("float32", "contiguous")):
+                    given = [there(backend, a) for a in args], {k: there(backend, v) for k, v in kwargs.items()}
+                    run(name, "cuda", *given)
+        launched = {place.removesuffix("()") for place in standin.launches}
+    assert {each.name for each in Each.made} <= launched

@@ -65,7 +65,11 @@ def pretend_cupy(monkeypatch, count=2):
         made_on = FakeDevice.log[-1][1] if FakeDevice.log and FakeDevice.log[-1][0] == "enter" else 0
         return FakeArray(np.array(values, dtype=dtype), made_on, None)
 
-    pool = types.SimpleNamespace(total_bytes=lambda: 300, used_bytes=lambda: 200)
+    def current():
+        entered = [index for what, index in FakeDevice.log if what == "enter"]
+        return entered[-1] if entered else 0
+
+    pool = types.SimpleNamespace(total_bytes=lambda: 300 + current(), used_bytes=lambda: 200)
     cupy = types.ModuleType("cupy")
     cupy.__version__ = "14.9.9"
     cupy.ndarray = FakeArray
@@ -174,7 +178,7 @@ def test_the_cuda_backend(monkeypatch):
     assert cupy.cuda.Device.log.pop() == ("exit", 1)
     backend.synchronize()
     assert cupy.cuda.Device.log[-1] == ("synchronize", 1)
-    assert backend.memory() == {"free": 1_000_000_001, "total": 5_000_000_000, "held": 300, "used": 200}
+    assert backend.memory() == {"free": 1_000_000_001, "total": 5_000_000_000, "held": 301, "used": 200}
 
 
 class Full(MemoryError):
@@ -199,7 +203,7 @@ def test_a_full_memory_says_what_is_taken_and_what_helps(monkeypatch):
     assert isinstance(caught.value, DeviceError)
     assert str(caught.value) == (
         "layer 0 (Linear), whose input is (128, 2): cuda:1 is out of memory: 3.0 GB were asked for; of 5.0 GB this "
-        "program uses 200 bytes and keeps 100 bytes for later, 4.0 GB are taken otherwise; CuPy may take 4.0 GB (its "
+        "program uses 200 bytes and keeps 101 bytes for later, 4.0 GB are taken otherwise; CuPy may take 4.0 GB (its "
         "limit). Halve the batch size; keep no losses with their graphs (loss.item() instead of loss); evaluate inside "
         "no_grad(); see what else runs there with nvidia-smi"
     )
@@ -234,11 +238,11 @@ def test_what_torch_cuda_tells(monkeypatch):
     assert cuda.get_device_name("cuda:1") == "NVIDIA Pretended 1"
     assert cuda.get_device_capability() == (9, 0)
     assert cuda.mem_get_info("cuda:1") == (1_000_000_001, 5_000_000_000)
-    assert (cuda.memory_allocated(), cuda.memory_reserved()) == (200, 300)
+    assert (cuda.memory_allocated(), cuda.memory_reserved(), cuda.memory_reserved("cuda:1")) == (200, 300, 301)
     cuda.synchronize("cuda:1")
     assert cupy.cuda.Device.log[-1] == ("synchronize", 1)
     cuda.empty_cache()
-    assert freed == [True]
+    assert freed == [True, True]  # on both
     with pytest.raises(DeviceError, match='device "cpu" is no GPU'):
         cuda.synchronize("cpu")
 

@@ -131,9 +131,8 @@ def test_a_submission_ends_with_a_sentence_and_leaves_nothing_behind(name, home)
     assert len(report.printed) <= Limits().output
     assert path.read_bytes() == source
 
-
-def test_after_all_of_them_a_right_one_is_right(home):
-    (home / "conv.py").write_text(EASY)
-    report, outcomes = check(home / "conv.py")
-    assert report.problem is None
-    assert outcomes == ["right", "right"]
+    if name.startswith(("leaving", "others", "files")):  # what they leave behind would be there for the next one
+        path.write_text(EASY)
+        report, outcomes = check(path)
+        assert report.problem is None
+        assert outcomes == ["right", "right"]

@@ -56,7 +56,7 @@ def test_the_same_batches_bit_by_bit(name, workers):
         got = batches(USUAL[name], DEVICE, num_workers=workers)
         assert waits == []
         loaded = [place for place in standin.uploads if "resident.py" in place]
-    assert len(loaded) == 4 + len(got)  # pictures, labels, mean and std, once; then the numbers of the samples
+    assert len(loaded) == 4 + len(got), loaded  # pictures, labels, mean and std, once; then the numbers of the samples
     assert len(got) == len(expected) >= 2
     for (images, labels), (same, same_labels) in zip(got, expected, strict=True):
         assert images.device == labels.device == DEVICE
@@ -72,6 +72,16 @@ class Flipped(ImageDataset):
         return image[..., ::-1].copy(), label
 
 
+class Inverted(ToTensor):
+    def batch(self, images, rngs=None):
+        return 1 - super().batch(images, rngs)
+
+
+class Backwards(Compose):
+    def batch(self, images, rngs=None):
+        return super().batch(images[..., ::-1], rngs)
+
+
 class Small(backends.Backend):
     """A device with little memory left."""
 
@@ -84,12 +94,15 @@ def test_what_must_go_through_the_cpu():
     backend = backends.get(DEVICE)
     assert resident(usual, backend) is not None
     assert resident(usual, Small()) is None
+    assert len(resident(Subset(usual, [3, 4]), Small()).images) == 2
     floats = ImageDataset(usual.data.astype(np.float32), usual.targets, ToTensor())
     for other in (
         [(np.zeros(3), 1)],
         floats,
         Flipped(usual.data, usual.targets, usual.transform),
         pictures(7, 5, transform=None),
+        pictures(7, 5, transform=Inverted()),
+        pictures(7, 5, transform=Backwards([ToTensor()])),
         pictures(7, 5, transform=Compose([RandomCrop(4), ToTensor()])),
         pictures(7, 5, transform=Compose([ToTensor(), RandomCrop(4)])),
         pictures(7, 5, transform=Compose([ToTensor(), Normalize([0.1, 0.2], 1)])),
@@ -113,6 +126,22 @@ def test_those_come_as_before(dataset, options):
         for a, b in zip(got, expected, strict=True):
             assert a.device == DEVICE
             np.testing.assert_array_equal(a.numpy(), b.numpy(), strict=True)
+
+
+def test_what_is_changed_later_counts():
+    dataset = pictures(7, 5, transform=ToTensor())
+    loader, twin = (DataLoader(dataset, batch_size=9, device=device) for device in (DEVICE, None))
+    for change in (
+        lambda: None,
+        lambda: setattr(dataset, "transform", Compose([ToTensor(), Normalize(0.1, 0.2)])),
+        lambda: setattr(dataset, "data", dataset.data[:, ::-1].copy()),
+        lambda: setattr(dataset, "targets", dataset.targets[::-1].copy()),
+        lambda: setattr(loader, "transform", Normalize(0.5, 1)) or setattr(twin, "transform", Normalize(0.5, 1)),
+    ):
+        change()
+        for (images, labels), (same, same_labels) in zip(loader, twin, strict=True):
+            np.testing.assert_array_equal(images.numpy(), same.numpy())
+            np.testing.assert_array_equal(labels.numpy(), same_labels.numpy())
 
 
 def test_a_mistake_is_told_as_before():

@@ -139,8 +139,10 @@ def test_few_kernels_are_launched():
     assert f"the step is **{len(fused)}**" in page
 
 
-def test_a_step_copies_only_its_batch_from_the_host():
+@pytest.mark.parametrize("kernel_sets", [("reference",), pytest.param(("cuda", "reference"), marks=needs_compiler)])
+def test_a_step_copies_only_its_batch_from_the_host(kernel_sets, monkeypatch):
     """Beside the two arrays of a batch nothing may cross the bus in every step."""
+    monkeypatch.setattr(standin.StandinBackend, "kernel_sets", kernel_sets)
     model = lenet().to(DEVICE)
     steps = optim.SGD(model.parameters(), lr=0.1)
     data = batches(DEVICE)

@@ -76,8 +76,9 @@ class CudaBackend(Backend):
     def memory(self) -> dict[str, int]:
         """Bytes free and in total on the GPU, and held by CuPy's pool."""
         free, total = self._device.mem_info
-        pool = self.xp.get_default_memory_pool()
-        return {"free": free, "total": total, "held": pool.total_bytes(), "used": pool.used_bytes()}
+        with self._device:  # the pool tells of the current one
+            pool = self.xp.get_default_memory_pool()
+            return {"free": free, "total": total, "held": pool.total_bytes(), "used": pool.used_bytes()}
 
 
 class _Active:
@@ -262,5 +263,7 @@ def memory_reserved(device: str = "cuda") -> int:
 
 def empty_cache() -> None:
     """Give back what the pool keeps for later; for other programs, it makes nothing faster."""
-    if problem() is None:
-        _get("cuda").xp.get_default_memory_pool().free_all_blocks()
+    for index in range(device_count()):
+        backend = _get(f"cuda:{index}")
+        with backend.activate():
+            backend.xp.get_default_memory_pool().free_all_blocks()

@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_cnn import backends, random
 from tinygrad_cnn.data import transforms
 from tinygrad_cnn.data.collate import collate_arrays, to_tensors
-from tinygrad_cnn.data.resident import resident
+from tinygrad_cnn.data.resident import Resident, resident, whole
 
 _AHEAD = 2  # batches in work per thread
 
@@ -53,7 +53,8 @@ class DataLoader:
             what it returns become tensors.
         transform: Applied to each image (the first part of a sample) after the dataset's own.
         device: Where the batches' tensors are made. Pictures of bytes that are only scaled and normalised are copied
-            to a GPU once, when the loader is made; see `data/resident.py`.
+            to a GPU once, for the first batch (again where the set's `data`, `targets` or `transform` is another
+            then, not where it was changed in place).
         sampler: The indices of the samples in their order, asked anew for every walk, instead of `shuffle`. To
             resume within an epoch it must give the same order again.
         pin_memory: Accepted for PyTorch's sake, without effect.
@@ -108,7 +109,8 @@ class DataLoader:
         self.collate_fn = collate_fn
         self.transform = transform
         self.device = None if device is None else backends.get(device)
-        self._resident = None if self.device in (None, backends.CPU) else resident(dataset, self.device)
+        self._resident: Resident | None = None
+        self._copied: tuple[Any, ...] = ()  # what is there
         if not len(dataset):
             raise ValueError("DataLoader: the dataset is empty")
         samples = len(dataset if sampler is None else sampler)
@@ -231,12 +233,24 @@ class DataLoader:
             raise IndexError(f"DataLoader: the sampler gave {outside[0]}; the dataset has samples 0 to {count - 1}")
         return order
 
+    def _on_device(self) -> Resident | None:
+        """The pictures on the GPU, if they can be there; copied again only where the data set has others now."""
+        if self.device in (None, backends.CPU) or self.transform is not None or self.collate_fn is not None:
+            return None
+        source, rows = whole(self.dataset)
+        wanted = (*(getattr(source, name, None) for name in ("data", "targets", "transform")), rows is None)
+        if len(self._copied) != len(wanted) or any(a is not b for a, b in zip(self._copied, wanted)):
+            self._copied, self._resident = wanted, resident(self.dataset, self.device)
+        return self._resident
+
     def _loading(self, run: _Pass) -> Callable[[np.ndarray], Any]:
+        on_device = self._on_device()
+
         def load(indices: np.ndarray) -> Any:
             if self.collate_fn is not None:
                 return self.collate_fn(self._samples(run, indices))
-            if self._resident is not None and self.transform is None:
-                return self._resident.get_batch(indices)
+            if on_device is not None:
+                return on_device.get_batch(indices)
             fetch = getattr(self.dataset, "get_batch", None)
             if fetch is None:
                 return collate_arrays(self._samples(run, indices), indices)

@@ -130,6 +130,8 @@ def max_pool_backward(dy: Array, index: Array, shape: Shape, window: Window) -> 
     """As the reference, to the bit, and in the order of the index, which is that of x."""
     if dy.dtype.char not in "fd" or not dy.size or math.prod(shape) >= 1 << 31 or not _are_taps(index, window):
         return NotImplemented
+    if not _all_meet_a_pixel(window, tuple(shape[2:])):
+        return NotImplemented
     plan, batch_last = plan_of(window, shape[2:]), layout.batch_last(index)
     dx = layout.empty(shape, dy.dtype, batch_last)
 
@@ -149,6 +151,17 @@ def max_pool_backward(dy: Array, index: Array, shape: Shape, window: Window) -> 
 def _are_taps(index: Array, window: Window) -> bool:
     """Whether these are numbers of taps: who stands in for forward may return others, and gradients would go astray."""
     return bool(index.dtype.kind in "iu" and index.min() >= 0 and index.max() < len(window))
+
+
+@functools.lru_cache(maxsize=256)
+def _all_meet_a_pixel(window: Window, sizes: Shape) -> bool:
+    """Whether every window does: a dilated one may step over the whole image, and then its winner is no pixel of it."""
+    axes = zip(sizes, window.outs(sizes), window.kernel, window.stride, window.dilation, window.pads)
+    return all(
+        any(0 <= o * stride - before + tap * dilation < size for tap in range(taps))
+        for size, outs, taps, stride, dilation, (before, _) in axes
+        for o in range(outs)
+    )
 
 
 def _places(plan: Plan, image: Shape, index: Array, batch_last: bool) -> Array:

@@ -2,7 +2,7 @@
 
 `im2col` writes what each output sees below each other, R·S times the image: the price of a product at the full speed of
 the GPU. Backward, `dweight = dy @ columnsᵀ`, and `weightᵀ @ dy` is the gradient of the columns, which `col2im` adds up
-again: a thread for each pixel asks all outputs that saw it. With groups, a product for each.
+again: a thread for each pixel asks all outputs that saw it. With groups, a product for each at once.
 """
 
 from __future__ import annotations
@@ -85,9 +85,10 @@ def conv_forward(
 
 
 def products(lefts: Array, rights: Array) -> Array:
-    """`left @ right` for each group, below each other."""
-    parts = [left @ right for left, right in zip(lefts, rights)]
-    return parts[0] if len(parts) == 1 else namespace(lefts).concatenate(parts)
+    """`left @ right` for each group, below each other; of one group a product of two matrices, which may be TF32."""
+    if len(lefts) == 1:
+        return lefts[0] @ rights[0]
+    return (lefts @ rights).reshape(lefts.shape[0] * lefts.shape[1], rights.shape[2])
 
 
 def _in_groups(matrix: Array, groups: int) -> Array:
@@ -116,6 +117,7 @@ def conv_backward(
         lying = namespace(dy).empty((C, N, *_sizes(x)), dy.dtype)
         col2im(dcolumns, N, *geometry(x.shape, outs, window), lying)
         dx = lying.swapaxes(0, 1)
+        del dcolumns  # as large as the columns, which come next
     if needs.weight:
         columns = _in_groups(columns_of(x, window, outs), groups)
         dweight = products(_in_groups(rows, groups), columns.swapaxes(1, 2)).reshape(weight.shape)
@@ -140,14 +142,14 @@ def _(
 
 
 bias_relu_max_pool = Each(
-    f"raw T x, raw T bias, int32 N, {GEOMETRY}", "T y, uint8 winner",
+    f"raw T x, raw T bias, int32 N, T lowest, {GEOMETRY}", "T y, uint8 winner",
     # planes are (k, n); the bias is the same for all pixels of a window, so it is added to the largest alone
-    WINDOW + "T largest = 0; int first = -1;" + FOR_EACH_PIXEL + """
+    WINDOW + "T largest = lowest; int first = -1;" + FOR_EACH_PIXEL + """
             if (first < 0 || x[at] > largest || x[at] != x[at]) { largest = x[at]; first = r * S + s; }
         }
     }
     largest += bias[plane / N];
-    y = largest <= 0 ? T(0) : largest;
+    y = largest <= 0 && first >= 0 ? T(0) : largest;  // ReLU; of a window that met no pixel, −∞
     winner = largest > 0 ? first : 255
     """,
     name="bias_relu_max_pool",
@@ -167,7 +169,7 @@ def _(
     y, lying = empty(x, (*between.shape[:2], *outs), swapped=True)
     winner, winner_lying = empty(x, y.shape, swapped=True, dtype="uint8")
     sizes = geometry(between.shape, outs, pool)
-    bias_relu_max_pool(between.swapaxes(0, 1), bias, len(x), *sizes, lying, winner_lying)
+    bias_relu_max_pool(between.swapaxes(0, 1), bias, len(x), -math.inf, *sizes, lying, winner_lying)
     return y, (winner, None)
 
 

@@ -12,39 +12,44 @@ from tinygrad_cnn.kernels.table import kernel
 
 Array = Any
 
-sgd = Each("T dw, T lr, T weight_decay", "T w", "w -= lr * (dw + weight_decay * w)", name="sgd_step")
+#: The gradient with the penalty's; 0·w would make NaN of an infinite weight.
+GRADIENT = "T g = weight_decay != 0 ? dw + weight_decay * w : dw;"
+
+sgd = Each("T dw, T lr, T weight_decay", "T w", GRADIENT + "w -= lr * g", name="sgd_step")
 sgd_momentum = Each(
     "T dw, T lr, T weight_decay, T momentum, T fresh, bool nesterov", "T w, T velocity",
-    """
-    T g = dw + weight_decay * w;
+    GRADIENT + """
     velocity = momentum * velocity + fresh * g;
     w -= lr * (nesterov ? g + momentum * velocity : velocity)
     """,
     name="sgd_momentum_step",
 )  # fmt: skip
-ADAM = """
-    T g = dw + penalty * w;
+# 1 − β comes as a number of its own: in single precision, 1 − 0.999 has lost three digits
+ADAM = (
+    GRADIENT
+    + """
     w *= shrink;
-    m = beta1 * m + (1 - beta1) * g;
-    v = beta2 * v + (1 - beta2) * g * g;
+    m = beta1 * m + fresh1 * g;
+    v = beta2 * v + fresh2 * g * g;
 """
+)
+ADAMS = "T dw, T lr, T beta1, T fresh1, T beta2, T fresh2, T eps, T weight_decay, T shrink, T unbiased1, T unbiased2"
 adam = Each(
-    "T dw, T lr, T beta1, T beta2, T eps, T penalty, T shrink, T unbiased1, T unbiased2", "T w, T m, T v",
+    ADAMS, "T w, T m, T v",
     ADAM + "w -= lr * (m / unbiased1) / (sqrt(v / unbiased2) + eps)",
     name="adam_step",
 )  # fmt: skip
 amsgrad = Each(
-    "T dw, T lr, T beta1, T beta2, T eps, T penalty, T shrink, T unbiased1, T unbiased2", "T w, T m, T v, T v_max",
+    ADAMS, "T w, T m, T v, T v_max",
     ADAM + "v_max = v > v_max || v != v ? v : v_max;  w -= lr * (m / unbiased1) / (sqrt(v_max / unbiased2) + eps)",
     name="amsgrad_step",
 )  # fmt: skip
 
 
 rmsprop = Each(
-    "T dw, T lr, T alpha, T eps, T weight_decay", "T w, T v",
-    """
-    T g = dw + weight_decay * w;
-    v = alpha * v + (1 - alpha) * g * g;
+    "T dw, T lr, T alpha, T fresh, T eps, T weight_decay", "T w, T v",
+    GRADIENT + """
+    v = alpha * v + fresh * g * g;
     w -= lr * g / (sqrt(v) + eps)
     """,
     name="rmsprop_step",
@@ -91,7 +96,8 @@ def _(
     if not taken(w, dw, m, v, v_max):
         return NotImplemented
     penalty, shrink = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    numbers = dw, lr, beta1, beta2, eps, penalty, shrink, 1 - beta1**step, 1 - beta2**step
+    kept = beta1, 1 - beta1, beta2, 1 - beta2
+    numbers = dw, lr, *kept, eps, penalty, shrink, 1 - beta1**step, 1 - beta2**step
     if v_max is None:
         adam(*numbers, w, m, v)
     else:
@@ -115,5 +121,5 @@ def _(
 ) -> None:
     if not taken(w, dw, v) or velocity is not None or mean is not None:
         return NotImplemented
-    rmsprop(dw, lr, alpha, eps, weight_decay, w, v)
+    rmsprop(dw, lr, alpha, 1 - alpha, eps, weight_decay, w, v)
     return None

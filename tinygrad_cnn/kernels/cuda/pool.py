@@ -50,13 +50,13 @@ FOR_EACH_OUTPUT = """
 """
 
 max_pool_forward = Each(
-    f"raw T x, {GEOMETRY}", "T y, N index",
-    WINDOW + "T largest = 0; int winner = -1;" + FOR_EACH_PIXEL + """
+    f"raw T x, T lowest, {GEOMETRY}", "T y, N index",
+    WINDOW + "T largest = lowest; int winner = -1;" + FOR_EACH_PIXEL + """
             // the first pixel inside; a larger one; a NaN, the only value unlike itself
             if (winner < 0 || x[at] > largest || x[at] != x[at]) { largest = x[at]; winner = r * S + s; }
         }
     }
-    y = largest; index = winner
+    y = largest; index = winner < 0 ? 0 : winner  // a dilated window may step over the whole image
     """,
     name="max_pool_forward",
 )  # fmt: skip
@@ -90,7 +90,6 @@ avg_pool_backward = Each(
     """,
     name="avg_pool_backward",
 )  # fmt: skip
-# every window meets a pixel inside the image, but for those of ceil_mode that hang over the edge
 
 
 def geometry(shape: Shape, outs: Shape, window: Window) -> tuple[int, ...]:
@@ -110,7 +109,7 @@ def _(x: Array, window: Window) -> tuple[Array, Array]:
     swapped, outs = channels_outermost(x), window.outs(x.shape[2:])
     y, y_lying = empty(x, (*x.shape[:2], *outs), swapped)
     index, index_lying = empty(x, y.shape, swapped, "uint8" if len(window) <= 256 else "int32")
-    max_pool_forward(in_one_piece(x, swapped), *geometry(x.shape, outs, window), y_lying, index_lying)
+    max_pool_forward(in_one_piece(x, swapped), -math.inf, *geometry(x.shape, outs, window), y_lying, index_lying)
     return y, index
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.kernels.cuda.each import Each, taken
-from tinygrad_cnn.kernels.cuda.layout import along_memory, channels_outermost
+from tinygrad_cnn.kernels.cuda.layout import channels_outermost, in_one_piece
 from tinygrad_cnn.kernels.table import kernel
 
 Array = Any
@@ -86,11 +86,12 @@ gelu_tanh_backward = Each(
 def walk(each: Each, array: Array, *others: Any) -> Any:
     """A kernel of arrays of one shape, in the order in which the first one lies; numbers may follow."""
     arrays = [array, *(a for a in others if hasattr(a, "shape"))]
+    numbers = others[len(arrays) - 1 :]
     if not taken(*(a for a in arrays if a.dtype != "bool")):
         return NotImplemented
-    result = each(*along_memory(*arrays), *others[len(arrays) - 1 :])
     if array.ndim < 2 or not channels_outermost(array):
-        return result
+        return each(*arrays, *numbers)
+    result = each(*(a.swapaxes(0, 1) for a in arrays), *numbers)
     return tuple(a.swapaxes(0, 1) for a in result) if isinstance(result, tuple) else result.swapaxes(0, 1)
 
 
@@ -122,12 +123,16 @@ def _(dy: Array, x: Array, approximate: str) -> Array:
 #: A row of more numbers is read by many threads: `reference/` does it by sums and maxima of the array library.
 MOST_IN_A_ROW = 64
 
-softmax_forward = Each(
-    "raw T x, int32 size", "raw T y",
-    """
+#: The largest number of row i, and the sum of exp once it is taken off, so that none overflows.
+HIGHEST_AND_SUM = """
     T highest = x[i * size], sum = 0;
     for (int j = 0; j < size; j++) { T a = x[i * size + j]; highest = a > highest || a != a ? a : highest; }
     for (int j = 0; j < size; j++) sum += exp(x[i * size + j] - highest);
+"""
+
+softmax_forward = Each(
+    "raw T x, int32 size", "raw T y",
+    HIGHEST_AND_SUM + """
     for (int j = 0; j < size; j++) y[i * size + j] = exp(x[i * size + j] - highest) / sum;
     """,
     name="softmax_forward",
@@ -143,10 +148,7 @@ softmax_backward = Each(
 )  # fmt: skip
 log_softmax_forward = Each(
     "raw T x, int32 size", "raw T y",
-    """
-    T highest = x[i * size], sum = 0;
-    for (int j = 0; j < size; j++) { T a = x[i * size + j]; highest = a > highest || a != a ? a : highest; }
-    for (int j = 0; j < size; j++) sum += exp(x[i * size + j] - highest);
+    HIGHEST_AND_SUM + """
     for (int j = 0; j < size; j++) y[i * size + j] = x[i * size + j] - highest - log(sum);
     """,
     name="log_softmax_forward",
@@ -167,10 +169,8 @@ def rows(each: Each, dim: int, *arrays: Array) -> Array:
     *_, size = shape = arrays[0].shape
     if dim % len(shape) != len(shape) - 1 or not 0 < size <= MOST_IN_A_ROW or not taken(*arrays):
         return NotImplemented
-    arrays = tuple(a if a.flags.c_contiguous else a.copy() for a in arrays)
-    xp = namespace(arrays[0])
-    out = xp.empty(shape, arrays[0].dtype)
-    each(*arrays, size, out, size=out.size // size)
+    out = namespace(arrays[0]).empty(shape, arrays[0].dtype)
+    each(*map(in_one_piece, arrays), size, out, size=out.size // size)
     return out
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tinygrad_cnn.backends import namespace
 from tinygrad_cnn.kernels.cuda.each import Each, taken
-from tinygrad_cnn.kernels.cuda.layout import empty
+from tinygrad_cnn.kernels.cuda.layout import empty, in_one_piece
 from tinygrad_cnn.kernels.cuda.linear import finish, where_positive
 from tinygrad_cnn.kernels.cuda.pool import FOR_EACH_OUTPUT, FOR_EACH_PIXEL, GEOMETRY, WINDOW, geometry
 from tinygrad_cnn.kernels.reference.fused import NO_WINNER, Pooled
@@ -55,7 +55,7 @@ def columns_of(x: Array, window: Window, outs: Shape) -> Array:
     if x.swapaxes(0, 1).flags.c_contiguous:
         x, sample, channel = x.swapaxes(0, 1), plane, N * plane
     else:
-        x, sample, channel = (x if x.flags.c_contiguous else x.copy()), C * plane, plane
+        x, sample, channel = in_one_piece(x), C * plane, plane
     columns = namespace(x).empty((C * len(window), N * math.prod(outs)), x.dtype)
     im2col(x, N, C, sample, channel, *geometry((N, C, *_sizes(x)), outs, window), columns)
     return columns

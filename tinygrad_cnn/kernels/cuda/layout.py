@@ -20,7 +20,7 @@ def channels_outermost(x: Array) -> bool:
     return bool(x.swapaxes(0, 1).flags.c_contiguous and not x.flags.c_contiguous)
 
 
-def in_one_piece(x: Array, swapped: bool) -> Array:
+def in_one_piece(x: Array, swapped: bool = False) -> Array:
     """The array, or a copy, that lies in one piece as (C, N, …) if `swapped`, else as it is; seen in that order."""
     ordered = x.swapaxes(0, 1) if swapped else x
     return ordered if ordered.flags.c_contiguous else ordered.copy()
@@ -32,10 +32,3 @@ def empty(x: Array, shape: tuple[int, ...], swapped: bool, dtype: Any = None) ->
     first, second = shape[:2][::-1] if swapped else shape[:2]
     lying = xp.empty((first, second, *shape[2:]), dtype or x.dtype)
     return (lying.swapaxes(0, 1) if swapped else lying), lying
-
-
-def along_memory(x: Array, *others: Array) -> tuple[Array, ...]:
-    """Arrays of one shape, all seen in the order in which the first one lies, if that is one of the two above."""
-    if x.ndim > 1 and channels_outermost(x):
-        return tuple(a.swapaxes(0, 1) for a in (x, *others))
-    return (x, *others)

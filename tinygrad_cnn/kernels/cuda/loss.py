@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_cnn.backends import namespace
-from tinygrad_cnn.kernels.cuda.activations import MOST_IN_A_ROW
+from tinygrad_cnn.kernels.cuda.activations import HIGHEST_AND_SUM, MOST_IN_A_ROW
 from tinygrad_cnn.kernels.cuda.each import Each, taken
+from tinygrad_cnn.kernels.cuda.layout import in_one_piece
 from tinygrad_cnn.kernels.table import kernel
 
 Array = Any
@@ -22,17 +23,12 @@ class_targets = Each(
     name="class_targets",
 )  # fmt: skip
 cross_entropy_forward = Each(
-    "raw T logits, raw T target, int32 classes", "raw T loss, raw T log_probabilities",
-    """
-    T highest = logits[i * classes], sum = 0, total = 0;
-    for (int c = 0; c < classes; c++) {
-        T a = logits[i * classes + c];
-        highest = a > highest || a != a ? a : highest;
-    }
-    for (int c = 0; c < classes; c++) sum += exp(logits[i * classes + c] - highest);
-    for (int c = 0; c < classes; c++) {
-        T log_p = logits[i * classes + c] - highest - log(sum), q = target[i * classes + c];
-        log_probabilities[i * classes + c] = log_p;
+    "raw T x, raw T target, int32 size", "raw T loss, raw T log_probabilities",
+    HIGHEST_AND_SUM + """
+    T total = 0;
+    for (int j = 0; j < size; j++) {
+        T log_p = x[i * size + j] - highest - log(sum), q = target[i * size + j];
+        log_probabilities[i * size + j] = log_p;
         if (q != 0) total -= q * log_p;  // 0·(−∞) is nothing here
     }
     loss[i] = total
@@ -58,10 +54,6 @@ def _rows(*arrays: Array) -> bool:
     return taken(*arrays) and all(a.ndim == 2 and 0 < a.shape[1] <= MOST_IN_A_ROW for a in arrays)
 
 
-def _lying(a: Array) -> Array:
-    return a if a.flags.c_contiguous else a.copy()
-
-
 @kernel("class_targets", backend="cuda")
 def _(
     target: Array, classes: int, weight: Array | None, ignore_index: int, label_smoothing: float, dtype: Any
@@ -70,7 +62,7 @@ def _(
         return NotImplemented
     q = namespace(target).empty((len(target), classes), dtype)
     wrong = label_smoothing / classes
-    return class_targets(_lying(target), classes, ignore_index, 1 - label_smoothing + wrong, wrong, q)
+    return class_targets(in_one_piece(target), classes, ignore_index, 1 - label_smoothing + wrong, wrong, q)
 
 
 @kernel("cross_entropy_forward", backend="cuda")
@@ -79,7 +71,7 @@ def _(logits: Array, target: Array) -> tuple[Array, Array]:
         return NotImplemented
     xp, (N, classes) = namespace(logits), logits.shape
     results = xp.empty((N,), logits.dtype), xp.empty(logits.shape, logits.dtype)
-    cross_entropy_forward(_lying(logits), _lying(target), classes, *results, size=N)
+    cross_entropy_forward(in_one_piece(logits), in_one_piece(target), classes, *results, size=N)
     return results
 
 
@@ -89,6 +81,6 @@ def _(dy: Array, log_probabilities: Array, target: Array) -> Array:
         return NotImplemented
     N, classes = target.shape
     dlogits = namespace(dy).empty(target.shape, dy.dtype)
-    arrays = (_lying(a) for a in (dy, log_probabilities, target))
+    arrays = (in_one_piece(a) for a in (dy, log_probabilities, target))
     cross_entropy_backward(*arrays, classes, dlogits, size=N)
     return dlogits

@@ -25,14 +25,12 @@ sgd_momentum = Each(
     name="sgd_momentum_step",
 )  # fmt: skip
 # 1 − β comes as a number of its own: in single precision, 1 − 0.999 has lost three digits
-ADAM = (
-    GRADIENT
-    + """
+ADAM = f"""
+    {GRADIENT}
     w *= shrink;
     m = beta1 * m + fresh1 * g;
     v = beta2 * v + fresh2 * g * g;
 """
-)
 ADAMS = "T dw, T lr, T beta1, T fresh1, T beta2, T fresh2, T eps, T weight_decay, T shrink, T unbiased1, T unbiased2"
 adam = Each(
     ADAMS, "T w, T m, T v",
@@ -44,8 +42,6 @@ amsgrad = Each(
     ADAM + "v_max = v > v_max || v != v ? v : v_max;  w -= lr * (m / unbiased1) / (sqrt(v_max / unbiased2) + eps)",
     name="amsgrad_step",
 )  # fmt: skip
-
-
 rmsprop = Each(
     "T dw, T lr, T alpha, T fresh, T eps, T weight_decay", "T w, T v",
     GRADIENT + """
